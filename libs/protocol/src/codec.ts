@@ -1,0 +1,59 @@
+import type { ErrorBody } from './error-codes.js';
+import type { Message, MessageId } from './frames.js';
+import { LIMITS } from './limits.js';
+import { isSystemOrEventName, utf8Length } from './names.js';
+
+export type Decoded = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly id?: MessageId; readonly error: ErrorBody };
+
+/**
+ * Reads one client frame. Never throws: a frame that is no message of protocol v1 comes back as `bad_frame` with what
+ * is wrong, never with the payload, and with its `id` where that could be read.
+ */
+export function decodeMessage(text: string): Decoded {
+  if (jsonDepth(text) > LIMITS.jsonDepth) return bad(`JSON deeper than ${LIMITS.jsonDepth}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return bad('not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return bad('not a JSON object');
+  const { event, data, id } = value as Record<string, unknown>;
+  if (id !== undefined && !isMessageId(id)) return bad(`id must be a number or a string of at most ${LIMITS.idBytes} bytes`);
+  if (!isSystemOrEventName(event)) return bad(`event must be a string of 1-${LIMITS.eventBytes} bytes`, id);
+  return { ok: true, message: { event, ...(data !== undefined && { data }), ...(id !== undefined && { id }) } };
+}
+
+function bad(message: string, id?: MessageId): Decoded {
+  return { ok: false, ...(id !== undefined && { id }), error: { code: 'bad_frame', message } };
+}
+
+function isMessageId(value: unknown): value is MessageId {
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value === 'string' && utf8Length(value) <= LIMITS.idBytes;
+}
+
+/** The deepest nesting of arrays and objects in a JSON text, counted without parsing it; stops counting past the limit. */
+export function jsonDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit === 0x22) index = endOfString(text, index);
+    else if (unit === 0x7b || unit === 0x5b) {
+      depth += 1;
+      if (depth > deepest) deepest = depth;
+      if (deepest > LIMITS.jsonDepth) return deepest;
+    } else if (unit === 0x7d || unit === 0x5d) depth -= 1;
+  }
+  return deepest;
+}
+
+function endOfString(text: string, start: number): number {
+  for (let index = start + 1; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit === 0x5c) index += 1;
+    else if (unit === 0x22) return index;
+  }
+  return text.length;
+}

@@ -1,0 +1,50 @@
+/** Every error code of the wire protocol and its HTTP status. The one table: HTTP, sockets and the SDK use it. */
+export const ERROR_STATUS = {
+  invalid: 400,
+  bad_frame: 400,
+  unknown_event: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  too_large: 413,
+  rate_limited: 429,
+  limit_exceeded: 429,
+  internal: 500,
+  unavailable: 503,
+  draining: 503,
+  overloaded: 503,
+  timeout: 504,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** What a peer is told of a failure: over a socket, in an HTTP body, in a rejected promise of the SDK. */
+export interface ErrorBody {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details?: unknown;
+}
+
+const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'invalid',
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not_found',
+  408: 'timeout',
+  409: 'conflict',
+  413: 'too_large',
+  422: 'invalid',
+  429: 'rate_limited',
+  503: 'unavailable',
+  504: 'timeout',
+};
+
+/** The code for an HTTP status; other 4xx are `invalid`, the rest `internal`. */
+export function errorCodeOfStatus(status: number): ErrorCode {
+  return CODE_BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'invalid' : 'internal');
+}
+
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERROR_STATUS, value);
+}

@@ -1,0 +1,90 @@
+import type { ErrorBody } from './error-codes.js';
+import type { Position } from './position.js';
+
+export type MessageId = number | string;
+
+/** Client to server. With an `id` the client wants a reply. */
+export interface Message {
+  readonly event: string;
+  readonly data?: unknown;
+  readonly id?: MessageId;
+}
+
+/** Answer to a message that had an id. A stream sends `more: true` until `done: true`. */
+export interface Reply {
+  readonly id: MessageId;
+  readonly event?: string;
+  readonly data?: unknown;
+  readonly more?: true;
+  readonly done?: true;
+}
+
+/** Answer to a message that failed; without `id` where the message had none or could not be read. */
+export interface ErrorReply {
+  readonly id?: MessageId;
+  readonly error: ErrorBody;
+}
+
+/** Server to a channel's subscribers. `from` is the publishing user, set by the server. */
+export interface PublicationFrame {
+  readonly event: string;
+  readonly channel: string;
+  readonly data?: unknown;
+  readonly offset?: number;
+  readonly from?: string;
+}
+
+/** Server to one user: at most once, no channel. With `notification` it is durable and wants an ack. */
+export interface DirectFrame {
+  readonly event: string;
+  readonly data?: unknown;
+  readonly notification?: string;
+}
+
+/** The system's events. Clients may send the first group; servers send the second. */
+export const SYSTEM = {
+  auth: '$auth',
+  subscribe: '$subscribe',
+  unsubscribe: '$unsubscribe',
+  publish: '$publish',
+  presence: '$presence',
+  history: '$history',
+  ack: '$ack',
+  ping: '$ping',
+  pong: '$pong',
+  welcome: '$welcome',
+  join: '$join',
+  leave: '$leave',
+  unsubscribed: '$unsubscribed',
+  acked: '$acked',
+  reconnect: '$reconnect',
+  resync: '$resync',
+} as const;
+
+export interface Welcome {
+  readonly connection: string;
+  readonly user: string;
+  readonly node: string;
+  /** Epoch milliseconds; null for a session without an end. */
+  readonly expiresAt: number | null;
+  readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly maxFrameBytes: number;
+  readonly transport: string;
+  readonly channels: Readonly<Record<string, Partial<Position>>>;
+}
+
+export interface SubscribeReply extends Partial<Position> {
+  readonly channel: string;
+  readonly recovered?: boolean;
+  readonly publications?: readonly PublicationFrame[];
+}
+
+export interface PublishReply extends Partial<Position> {
+  readonly channel: string;
+}
+
+export interface ReconnectNotice {
+  /** Milliseconds from receipt. */
+  readonly afterMs: number;
+  readonly reason: string;
+}

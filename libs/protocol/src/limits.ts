@@ -1,0 +1,19 @@
+/** Bounds that both ends know. Bytes are UTF-8. */
+export const LIMITS = {
+  channelBytes: 200,
+  eventBytes: 128,
+  idBytes: 64,
+  jsonDepth: 64,
+  userBytes: 128,
+  channelsPerConnection: 128,
+  idempotencyKeyBytes: 128,
+  errorFrameBytes: 256,
+  historyPage: 100,
+  presencePage: 1_000,
+  replyBytes: 256 * 1024,
+} as const;
+
+/** WebSocket subprotocols that a server of this version speaks, best first. */
+export const SUBPROTOCOLS = ['aerie.v1.json'] as const;
+/** A browser can't set headers on a WebSocket: `aerie.bearer.<jwt>` carries its token. */
+export const BEARER_SUBPROTOCOL_PREFIX = 'aerie.bearer.';

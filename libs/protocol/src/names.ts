@@ -1,0 +1,75 @@
+import { LIMITS } from './limits.js';
+
+const CHANNEL = /^[A-Za-z0-9_.:@%=+-]+$/;
+const USER_PREFIX = 'user:';
+// A percent-encoded user id is up to three times as long as the id itself.
+const USER_CHANNEL_BYTES = USER_PREFIX.length + 3 * LIMITS.userBytes;
+
+/** True for 1-200 bytes of `[A-Za-z0-9_.:@%=+-]`; a user's own channel may be longer, as its id is percent-encoded. */
+export function isChannelName(value: unknown): value is string {
+  if (typeof value !== 'string' || !CHANNEL.test(value)) return false;
+  return value.length <= (value.startsWith(USER_PREFIX) ? USER_CHANNEL_BYTES : LIMITS.channelBytes);
+}
+
+/** The channel of one user, which the server subscribes for its owner. */
+export function userChannel(user: string): string {
+  return USER_PREFIX + encodeSegment(user);
+}
+
+/** The user whose channel this is, or undefined. */
+export function userOfChannel(channel: string): string | undefined {
+  if (!channel.startsWith(USER_PREFIX)) return undefined;
+  try {
+    const user = decodeURIComponent(channel.slice(USER_PREFIX.length));
+    return userChannel(user) === channel ? user : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Percent-encodes a value so that it is one segment of a channel name. */
+export function encodeSegment(value: string): string {
+  return encodeURIComponent(value).replaceAll(/[!~*'()]/g, percentEncode);
+}
+
+function percentEncode(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+/** True for an event that an application may name: 1-128 bytes, no control characters, not the system's `$`. */
+export function isEventName(value: unknown): value is string {
+  return isSystemOrEventName(value) && !value.startsWith('$');
+}
+
+/** True for anything that may stand in a frame's `event`, the system's `$` names included. */
+export function isSystemOrEventName(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && utf8Length(value) <= LIMITS.eventBytes && !hasControl(value);
+}
+
+/** True for 1-128 bytes without control characters: what a session's `user` may be. */
+export function isUserId(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && utf8Length(value) <= LIMITS.userBytes && value.isWellFormed() && !hasControl(value);
+}
+
+function hasControl(value: string): boolean {
+  for (let index = 0; index < value.length; index += 1) {
+    const unit = value.charCodeAt(index);
+    if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f)) return true;
+  }
+  return false;
+}
+
+/** The length in UTF-8 bytes, without encoding. */
+export function utf8Length(value: string): number {
+  let bytes = 0;
+  for (let index = 0; index < value.length; index += 1) {
+    const unit = value.charCodeAt(index);
+    if (unit < 0x80) bytes += 1;
+    else if (unit < 0x800) bytes += 2;
+    else if (unit >= 0xd800 && unit < 0xdc00) {
+      bytes += 4;
+      index += 1;
+    } else bytes += 3;
+  }
+  return bytes;
+}

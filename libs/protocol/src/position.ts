@@ -1,0 +1,11 @@
+/** Where a reader stands in a channel's history. An epoch names one unbroken history; offsets count from 1 in it. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+export function isPosition(value: unknown): value is Position {
+  if (typeof value !== 'object' || value === null) return false;
+  const { epoch, offset } = value as Record<string, unknown>;
+  return typeof epoch === 'string' && epoch.length <= 64 && Number.isSafeInteger(offset) && (offset as number) >= 0;
+}
