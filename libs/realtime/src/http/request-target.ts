@@ -1,0 +1,22 @@
+import type { IncomingMessage } from 'node:http';
+
+/** The path of a request as sent: no query string, no decoding. A proxy's absolute form loses its origin. */
+export function pathOf(request: IncomingMessage): string {
+  const target = withoutOrigin(request.url ?? '/');
+  const end = target.search(/[?#]/);
+  return end === -1 ? target : target.slice(0, end);
+}
+
+/** The query of a request. It may hold a credential: never logged. */
+export function queryOf(request: IncomingMessage): URLSearchParams {
+  const target = request.url ?? '/';
+  const start = target.indexOf('?');
+  return new URLSearchParams(start === -1 ? '' : target.slice(start + 1));
+}
+
+function withoutOrigin(target: string): string {
+  if (target.startsWith('/')) return target;
+  const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1];
+  if (path === undefined) return target;
+  return path.startsWith('/') ? path : `/${path}`;
+}
