@@ -14,7 +14,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Server as SocketIoServer } from 'socket.io';
 import { io } from 'socket.io-client';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { HttpEdge } from './http-edge.js';
 import { Refusal } from '../handshake/refusal.js';
@@ -22,7 +22,7 @@ import { pathOf } from './request-target.js';
 
 const endings: (() => unknown)[] = [];
 
-let logged: ReturnType<typeof vi.spyOn<Logger, 'error'>>;
+let logged: MockInstance<Logger['error']>;
 
 beforeEach(() => {
   logged = vi.spyOn(Logger.prototype, 'error').mockReturnValue();
