@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 const DAY_MS = 86_400_000;
 const LITERAL = /^[A-Za-z0-9_.@%=+-]+$/;
-const PARAMETER = /^\{[A-Za-z][A-Za-z0-9_]*\}$/;
+const PARAMETER = /^\{[A-Za-z_][A-Za-z0-9_]*\}$/;
 
 const policy = z.enum(['nobody', 'authenticated', 'claims', 'hook']);
 /** Who may: `claims` asks the token's claim `channels`, `hook` asks HOOKS_URL. */

@@ -144,6 +144,7 @@ describe('faults', () => {
     ['LOG_LEVEL', 'loud'],
     ['FIRST_MESSAGE_AUTH', 'constructor'],
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
+    ['AUTH_JWKS_URL', 'https://me:pw@id.example.com/jwks'],
     ['AUTH_COOKIE_NAME', 'a b'],
     ['ALLOWED_ORIGINS', '*'],
     ['ALLOWED_ORIGINS', 'null'],

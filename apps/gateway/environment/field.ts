@@ -52,12 +52,13 @@ export function matching(pattern: RegExp, rule: string) {
   return field((value) => (pattern.test(value) ? value : new Fault(`must be ${rule}`)));
 }
 
+/** Credentials in a URL reach logs, and `fetch` refuses them. */
 export function httpUrl() {
   return field((value) => {
-    const protocol = URL.canParse(value) ? new URL(value).protocol : '';
-    return protocol === 'https:' || protocol === 'http:'
-      ? value
-      : new Fault('must be an http: or https: URL');
+    if (!URL.canParse(value)) return new Fault('must be a URL');
+    const { protocol, username, password } = new URL(value);
+    if (protocol !== 'https:' && protocol !== 'http:') return new Fault('must be an http: or https: URL');
+    return username === '' && password === '' ? value : new Fault('must not contain credentials');
   });
 }
 
