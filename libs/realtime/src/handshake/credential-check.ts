@@ -1,0 +1,35 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { Session } from '../connections/session.js';
+import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
+import { redactedFault } from './redacted-fault.js';
+import type { Refusal } from './refusal.js';
+import { unavailable } from './refusals.js';
+import { Tickets } from './tickets.js';
+
+/** Asks whoever can tell what a credential is worth: the tickets for a ticket, the application's `Authenticator` for the rest. */
+@Injectable()
+export class CredentialCheck {
+  readonly #logger = new Logger('AerieHandshake');
+
+  constructor(
+    private readonly authenticator: Authenticator,
+    private readonly tickets: Tickets,
+  ) {}
+
+  /** Uses a ticket up, unless `dryRun`. A throw becomes 503, as it says nothing about the credential. */
+  async check(
+    request: HandshakeRequest,
+    credential: Credential | undefined,
+    { dryRun = false }: { readonly dryRun?: boolean | undefined } = {},
+  ): Promise<Session | Refusal> {
+    if (credential?.source === 'ticket')
+      return dryRun ? this.tickets.peek(credential.value) : this.tickets.redeem(credential.value);
+    try {
+      return await this.authenticator.authenticate(request, credential);
+    } catch (error) {
+      const { message, stack } = redactedFault(error, credential?.value);
+      this.#logger.error(`The authenticator failed: ${message}`, stack);
+      return unavailable('authenticator_failed');
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import { Refusal } from './refusal.js';
+
+const RETRY_AFTER_SECONDS = 2;
+
+/**
+ * "We don't know you." One text for every cause, so that the answer is no oracle for whoever tries tokens out; `reason`
+ * tells the log which it was.
+ */
+export function unauthenticated(reason: string): Refusal {
+  return new Refusal('unauthenticated', 'authentication failed', { reason });
+}
+
+/** "We can't tell now": something that authentication needs is away. Never to be mistaken for a wrong credential. */
+export function unavailable(reason: string): Refusal {
+  return new Refusal('unavailable', 'authentication is not available', {
+    reason,
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}

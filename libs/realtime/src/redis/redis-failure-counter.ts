@@ -1,0 +1,72 @@
+import { Logger } from '@nestjs/common';
+import type { Cluster, Redis } from 'ioredis';
+import { RateLimiterRedis, RateLimiterRes, RLWrapperTimeouts } from 'rate-limiter-flexible';
+import { FailureCounter } from '../handshake/failure-counter.js';
+import { MemoryFailureCounter } from '../memory/memory-failure-counter.js';
+import { faultOf } from './redis-fault.js';
+
+const FAILURES = 100;
+const WINDOW_SECONDS = 60;
+const TIMEOUT_MS = 500;
+const AWAY_MS = 2_000;
+
+/**
+ * Failures of all nodes together. While Redis is away, each node counts its own, and asks Redis again after 2 s; nobody
+ * waits for longer than 500 ms. The client is the caller's: it is not closed here.
+ */
+export class RedisFailureCounter extends FailureCounter {
+  readonly #logger = new Logger('AerieFailures');
+  readonly #insurance = new MemoryFailureCounter();
+  readonly #limiter: RLWrapperTimeouts;
+  #awayUntil = 0;
+
+  constructor(client: Redis | Cluster, prefix: string) {
+    super();
+    const limiter = new RateLimiterRedis({
+      storeClient: client,
+      keyPrefix: `${prefix}1:failures`,
+      points: FAILURES - 1,
+      duration: WINDOW_SECONDS,
+      blockDuration: WINDOW_SECONDS,
+      rejectIfRedisNotReady: true,
+    });
+    this.#limiter = new RLWrapperTimeouts({ limiter, timeoutMs: TIMEOUT_MS });
+  }
+
+  async record(address: string): Promise<void> {
+    const counted = await this.#ask(() => this.#limiter.consume(address).then(isCounted, isTooMany));
+    if (counted === undefined) await this.#insurance.record(address);
+  }
+
+  /** What this node counted while Redis was away goes on counting. */
+  async blockedForMs(address: string): Promise<number> {
+    const own = await this.#insurance.blockedForMs(address);
+    if (own > 0) return own;
+    const state = await this.#ask(() => this.#limiter.get(address));
+    return state && state.consumedPoints >= FAILURES ? Math.max(0, state.msBeforeNext) : 0;
+  }
+
+  async close(): Promise<void> {
+    await this.#insurance.close();
+  }
+
+  async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
+    if (performance.now() < this.#awayUntil) return undefined;
+    try {
+      return await question();
+    } catch (error) {
+      this.#awayUntil = performance.now() + AWAY_MS;
+      this.#logger.warn(`Failures are counted in memory for now. Redis: ${faultOf(error)}`);
+      return undefined;
+    }
+  }
+}
+
+function isCounted(): true {
+  return true;
+}
+
+function isTooMany(rejection: unknown): true {
+  if (rejection instanceof RateLimiterRes) return true;
+  throw rejection;
+}
