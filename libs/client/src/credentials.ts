@@ -1,0 +1,106 @@
+import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOLS } from '@aerie/protocol';
+import type { DryRunRequest } from './dry-run.js';
+
+/** How a token reaches the server. `query` needs a token that lives at most 60 s and ends up in proxies' logs. */
+export type TokenVia = 'message' | 'subprotocol' | 'query';
+
+/**
+ * Who is connecting: a single-use ticket, a token, or neither, which leaves it to the browser's cookie. Called anew for
+ * each attempt and each renewal. What it throws is tried again with back-off; throw a `RealtimeError` with code
+ * `forbidden` to stop for good, or with `unauthenticated` to stop after the third in a row.
+ */
+export type CredentialOptions =
+  | {
+      readonly token: () => string | Promise<string>;
+      /** Default `message`: the first message is `$auth`, so that the token is in no address and no header. */
+      readonly tokenVia?: TokenVia;
+      readonly ticket?: never;
+    }
+  | { readonly ticket: () => string | Promise<string>; readonly token?: never; readonly tokenVia?: never }
+  | { readonly ticket?: never; readonly token?: never; readonly tokenVia?: never };
+
+type CredentialKind = 'token' | 'ticket' | 'cookie';
+
+/** What `$auth` carries. */
+export type AuthData = { readonly token: string } | { readonly ticket: string };
+
+interface SocketAddress {
+  readonly url: string;
+  readonly protocols: string[];
+  /** Present where the first message has to be `$auth`. */
+  readonly firstMessage?: AuthData;
+}
+
+/** Knows every place a credential may stand in: address, subprotocol, first message, and the headers of the dry run. */
+export class Credentials {
+  readonly #url: URL;
+  readonly #kind: CredentialKind;
+  readonly #via: TokenVia;
+  readonly #fetchValue: () => string | Promise<string>;
+
+  /** @throws TypeError for something that is no URL. */
+  constructor(url: string | URL, options: CredentialOptions) {
+    this.#url = socketUrl(url);
+    this.#kind = options.token ? 'token' : options.ticket ? 'ticket' : 'cookie';
+    this.#via = options.tokenVia ?? 'message';
+    this.#fetchValue = options.token ?? options.ticket ?? (() => '');
+  }
+
+  /** Whether `$auth` can renew a session; a cookie is renewed by opening again. */
+  get renewable(): boolean {
+    return this.#kind !== 'cookie';
+  }
+
+  /** A ticket serves once: the dry run after a failed open needs another. */
+  get singleUse(): boolean {
+    return this.#kind === 'ticket';
+  }
+
+  async obtain(): Promise<string> {
+    return this.#fetchValue();
+  }
+
+  authData(value: string): AuthData {
+    return this.#kind === 'ticket' ? { ticket: value } : { token: value };
+  }
+
+  socketAddress(value: string): SocketAddress {
+    const url = this.#address(value).href;
+    const bearer =
+      this.#kind === 'token' && this.#via === 'subprotocol' ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
+    const first = this.#kind === 'token' && this.#via === 'message';
+    return {
+      url,
+      protocols: [...SUBPROTOCOLS, ...bearer],
+      ...(first && { firstMessage: this.authData(value) }),
+    };
+  }
+
+  dryRun(value: string): DryRunRequest {
+    const url = this.#address(value);
+    url.protocol = url.protocol === 'wss:' ? 'https:' : 'http:';
+    const bearer = this.#kind === 'token' && this.#via !== 'query';
+    return {
+      url: url.href,
+      headers: bearer ? { authorization: `Bearer ${value}` } : {},
+      credentials: this.#kind === 'cookie' ? 'include' : 'same-origin',
+    };
+  }
+
+  #address(value: string): URL {
+    const url = new URL(this.#url);
+    if (this.#kind === 'ticket') url.searchParams.set('ticket', value);
+    if (this.#kind === 'token' && this.#via === 'query') url.searchParams.set('token', value);
+    return url;
+  }
+}
+
+function socketUrl(address: string | URL): URL {
+  const page: Location | undefined = globalThis.location;
+  const url = new URL(address, page?.href);
+  if (url.protocol === 'http:') url.protocol = 'ws:';
+  if (url.protocol === 'https:') url.protocol = 'wss:';
+  if (!url.protocol.startsWith('ws')) throw new TypeError('The address must be ws:, wss:, http: or https:');
+  url.hash = '';
+  return url;
+}

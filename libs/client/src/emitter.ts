@@ -1,0 +1,73 @@
+/** Takes a listener off again. Calling it twice is harmless. */
+export type Unlisten = () => void;
+
+/** Where failures go that nobody awaits. */
+export type Report = (error: unknown) => void;
+
+type Listener<Args extends readonly unknown[]> = (...args: Args) => unknown;
+
+/** The listeners of one thing. One that throws or rejects is reported and stops neither the others nor the client. */
+export class Listeners<Args extends readonly unknown[]> {
+  readonly #listeners = new Set<{ readonly call: Listener<Args> }>();
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  get size(): number {
+    return this.#listeners.size;
+  }
+
+  add(call: Listener<Args>): Unlisten {
+    const entry = { call };
+    this.#listeners.add(entry);
+    return () => void this.#listeners.delete(entry);
+  }
+
+  emit(...args: Args): void {
+    for (const { call } of Array.from(this.#listeners)) this.#call(call, args);
+  }
+
+  clear(): void {
+    this.#listeners.clear();
+  }
+
+  #call(listener: Listener<Args>, args: Args): void {
+    try {
+      const result = listener(...args);
+      if (result instanceof Promise) result.catch(this.#report);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+}
+
+/** Listeners by event name; a name without listeners is not kept. */
+export class Emitter<Args extends readonly unknown[]> {
+  readonly #byEvent = new Map<string, Listeners<Args>>();
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  on(event: string, listener: Listener<Args>): Unlisten {
+    const listeners = this.#byEvent.get(event) ?? new Listeners<Args>(this.#report);
+    this.#byEvent.set(event, listeners);
+    const unlisten = listeners.add(listener);
+    return () => {
+      unlisten();
+      if (listeners.size === 0 && this.#byEvent.get(event) === listeners) this.#byEvent.delete(event);
+    };
+  }
+
+  emit(event: string, ...args: Args): void {
+    this.#byEvent.get(event)?.emit(...args);
+  }
+
+  clear(): void {
+    for (const listeners of this.#byEvent.values()) listeners.clear();
+    this.#byEvent.clear();
+  }
+}

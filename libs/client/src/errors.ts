@@ -1,0 +1,32 @@
+import type { ErrorBody, ErrorCode } from '@aerie/protocol';
+
+/**
+ * Every expected failure of the SDK. Branch on `code`: it is one of the protocol's codes, whether the server said it
+ * or the client found out itself (`timeout`, `unavailable` for a lost connection, `overloaded` for a full queue,
+ * `too_large`, `invalid`).
+ */
+export class RealtimeError extends Error {
+  override readonly name = 'RealtimeError';
+  readonly code: ErrorCode;
+  readonly details: unknown;
+
+  constructor({ code, message, details }: ErrorBody) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
+  'unavailable',
+  'draining',
+  'overloaded',
+  'timeout',
+  'rate_limited',
+  'internal',
+]);
+
+/** True for a failure that may be gone a little later; a refusal is none. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof RealtimeError && TRANSIENT.has(error.code);
+}

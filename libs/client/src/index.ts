@@ -1,0 +1,14 @@
+export { closeAdvice, type CloseAdvice, type ErrorCode, type Position, type Welcome } from '@aerie/protocol';
+export type { DirectFrame, PublicationFrame, PublishReply, SubscribeReply } from '@aerie/protocol';
+export type { ChannelState, Resync } from './channel-state.js';
+export { Channel } from './channel.js';
+export { RealtimeClient } from './client.js';
+export type { CredentialOptions, TokenVia } from './credentials.js';
+export type { Unlisten } from './emitter.js';
+export { RealtimeError } from './errors.js';
+export type { EventName } from './events.js';
+export type { RequestOptions } from './exchange.js';
+export type { RealtimeOptions } from './options.js';
+export type { PublishOptions } from './publisher.js';
+export type { Cause, RealtimeState } from './state.js';
+export type { WebSocketConstructor, WebSocketLike } from './web-socket.js';

@@ -1,0 +1,27 @@
+import type { CredentialOptions } from './credentials.js';
+import type { TransportSetup } from './transport.js';
+import type { WebSocketConstructor } from './web-socket.js';
+
+export type RealtimeOptions = CredentialOptions & {
+  /** Default: the global one of browsers and of Node from 22 on. The class of the `ws` package fits. */
+  readonly webSocket?: WebSocketConstructor;
+  /** Asks why an open failed. Default: the global one. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** Milliseconds from the start of an attempt, its credential included, to `$welcome`. Default 20,000. */
+  readonly connectTimeoutMs?: number;
+};
+
+type Platform = Pick<TransportSetup, 'webSocket' | 'fetch' | 'connectTimeoutMs'>;
+
+/** What the client runs on: what was given, else what is global here. */
+export function platformOf({
+  webSocket = globalThis.WebSocket,
+  fetch = windowFetch,
+  connectTimeoutMs = 20_000,
+}: RealtimeOptions): Platform {
+  if (!webSocket) throw new TypeError('There is no global WebSocket here: pass one as `webSocket`');
+  return { webSocket, fetch, connectTimeoutMs };
+}
+
+/** A browser's fetch refuses to be called on anything but the window. */
+const windowFetch: typeof globalThis.fetch = (...args) => globalThis.fetch(...args);

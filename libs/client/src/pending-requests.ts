@@ -1,0 +1,79 @@
+import { RealtimeError } from './errors.js';
+
+const MAX_PENDING = 1_000;
+
+/** Who waits for replies. Called in the order of the wire, synchronously, so that no later frame overtakes a reply. */
+export interface ReplySink {
+  /** `last`: no further reply comes. Returns false once it wants no more. */
+  reply(data: unknown, last: boolean): boolean;
+  fail(error: unknown): void;
+}
+
+export interface WaitOptions {
+  /** Milliseconds until the first reply. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Pending {
+  readonly sink: ReplySink;
+  readonly timer: ReturnType<typeof setTimeout>;
+  readonly release: () => void;
+}
+
+/** Requests that wait for their replies, by id. Each ends exactly once: reply, error, timeout, abort or cut. */
+export class PendingRequests {
+  readonly #pending = new Map<number, Pending>();
+  readonly #onEnd: (id: number) => void;
+
+  /** `onEnd` hears of every request that ended, for whatever reason. */
+  constructor(onEnd: (id: number) => void) {
+    this.#onEnd = onEnd;
+  }
+
+  /** @throws RealtimeError `overloaded` when 1,000 wait already; the signal's reason if it is aborted. */
+  add(id: number, sink: ReplySink, { timeoutMs, signal }: WaitOptions): void {
+    signal?.throwIfAborted();
+    if (this.#pending.size >= MAX_PENDING)
+      throw new RealtimeError({ code: 'overloaded', message: 'Too many requests are waiting' });
+    const timeout = (): void =>
+      this.fail(id, new RealtimeError({ code: 'timeout', message: `No reply within ${timeoutMs} ms` }));
+    const abort = (): void => this.fail(id, signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    const release = (): void => signal?.removeEventListener('abort', abort);
+    this.#pending.set(id, { sink, timer: setTimeout(timeout, timeoutMs), release });
+  }
+
+  reply(id: unknown, data: unknown, last: boolean): void {
+    const pending = this.#pending.get(id as number);
+    if (!pending) return;
+    clearTimeout(pending.timer);
+    // Out of the map first: the sink may send again.
+    if (last) this.#end(id as number);
+    const wantsMore = pending.sink.reply(data, last);
+    if (!wantsMore) this.#end(id as number);
+  }
+
+  fail(id: unknown, error: unknown): void {
+    this.#end(id as number)?.sink.fail(error);
+  }
+
+  failAll(error: unknown): void {
+    for (const id of Array.from(this.#pending.keys())) this.fail(id, error);
+  }
+
+  /** Forgets a request whose sink wants nothing more. */
+  cancel(id: number): void {
+    this.#end(id);
+  }
+
+  #end(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (!pending) return undefined;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    pending.release();
+    this.#onEnd(id);
+    return pending;
+  }
+}

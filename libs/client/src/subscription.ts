@@ -1,0 +1,164 @@
+import type { Position, PublicationFrame, SubscribeReply } from '@aerie/protocol';
+import type { ChannelState, Resync } from './channel-state.js';
+import { Emitter, Listeners, type Report } from './emitter.js';
+import { RealtimeError } from './errors.js';
+import type { Exchange } from './exchange.js';
+import { Membership } from './membership.js';
+import { readSubscribeReply } from './server-frame.js';
+
+export interface SubscriptionPorts {
+  readonly exchange: Exchange;
+  readonly report: Report;
+  /** Nobody wants it and the server holds nothing of it. */
+  readonly released: (subscription: Subscription) => void;
+}
+
+interface Waiter {
+  readonly resolve: (reply: SubscribeReply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const IDLE: ChannelState = { status: 'idle' };
+
+/** What this client knows of one channel: its listeners, its state, its place in the history, who waits for it. */
+export class Subscription {
+  readonly channel: string;
+  readonly events: Emitter<[data: unknown, frame: PublicationFrame]>;
+  readonly states: Listeners<[state: ChannelState]>;
+  readonly resyncs: Listeners<[resync: Resync]>;
+  readonly #ports: SubscriptionPorts;
+  readonly #membership: Membership;
+  #joining: Waiter[] = [];
+  #leaving: (() => void)[] = [];
+  #state: ChannelState = IDLE;
+  #reply: SubscribeReply | undefined;
+  #position: Position | undefined;
+
+  constructor(channel: string, ports: SubscriptionPorts) {
+    this.channel = channel;
+    this.#ports = ports;
+    this.events = new Emitter(ports.report);
+    this.states = new Listeners(ports.report);
+    this.resyncs = new Listeners(ports.report);
+    const events = {
+      position: () => this.#position,
+      joined: (reply: unknown) => this.#joined(reply),
+      refused: (error: unknown) => this.#refused(error),
+      left: () => this.#left(),
+    };
+    this.#membership = new Membership({ channel, exchange: ports.exchange, events });
+  }
+
+  get state(): ChannelState {
+    return this.#state;
+  }
+
+  /** Subscribes where that was not asked yet; a refusal stands. */
+  want(): void {
+    if (this.#state.status === 'idle') this.#join();
+  }
+
+  /** Subscribes, also after a refusal. Settles with what the server says, however long that takes. */
+  subscribe(): Promise<SubscribeReply> {
+    if (this.#ports.exchange.stopped) return Promise.reject(unavailable('The client is stopped'));
+    if (this.#reply) return Promise.resolve(this.#reply);
+    return new Promise((resolve, reject) => {
+      this.#joining.push({ resolve, reject });
+      if (this.#state.status !== 'subscribing') this.#join();
+    });
+  }
+
+  /** Takes the listeners off. Settles when the server knows, or when the connection that held it is gone. */
+  leave(): Promise<void> {
+    this.#enter(IDLE);
+    this.#reply = undefined;
+    this.#position = undefined;
+    for (const listeners of [this.events, this.states, this.resyncs]) listeners.clear();
+    this.#rejectJoining(unavailable('Unsubscribed'));
+    return new Promise((resolve) => {
+      this.#leaving.push(resolve);
+      this.#membership.unwant();
+    });
+  }
+
+  opened(): void {
+    this.#membership.opened();
+  }
+
+  cut(): void {
+    this.#reply = undefined;
+    if (this.#state.status === 'subscribed') this.#enter({ status: 'subscribing' });
+    this.#membership.cut();
+  }
+
+  stop(): void {
+    this.#membership.stop();
+    this.#rejectJoining(unavailable('The client is stopped'));
+  }
+
+  publish(frame: PublicationFrame): void {
+    if (this.#position && frame.offset !== undefined) {
+      if (frame.offset <= this.#position.offset) return;
+      this.#position = { epoch: this.#position.epoch, offset: frame.offset };
+    }
+    this.events.emit(frame.event, frame.data, frame);
+  }
+
+  /** Frames are lost; the channel goes on at the position. */
+  resync(reason: string, position: Position | undefined): void {
+    this.#position = position;
+    this.resyncs.emit({ reason, ...(position && { position }) });
+  }
+
+  /** The server took the subscription back. */
+  revoked(reason: string): void {
+    if (this.#state.status !== 'subscribed') return;
+    this.#reply = undefined;
+    this.#membership.revoked();
+    this.#enter({ status: 'unsubscribed', reason });
+  }
+
+  #join(): void {
+    this.#enter({ status: 'subscribing' });
+    this.#membership.want();
+  }
+
+  #joined(data: unknown): void {
+    const { reply, position, publications } = readSubscribeReply(this.channel, data);
+    this.#reply = reply;
+    if (reply.recovered === false && this.#position) this.resync('not recovered', position);
+    for (const publication of publications) this.publish(publication);
+    this.#position = position;
+    this.#enter({ status: 'subscribed' });
+    for (const { resolve } of this.#joining.splice(0)) resolve(reply);
+  }
+
+  #refused(error: unknown): void {
+    const known =
+      error instanceof RealtimeError
+        ? error
+        : new RealtimeError({ code: 'internal', message: String(error) });
+    this.#enter({ status: 'refused', error: known });
+    this.#rejectJoining(known);
+  }
+
+  #left(): void {
+    if (this.#state.status !== 'idle') return;
+    this.#ports.released(this);
+    for (const resolve of this.#leaving.splice(0)) resolve();
+  }
+
+  #rejectJoining(error: RealtimeError): void {
+    for (const { reject } of this.#joining.splice(0)) reject(error);
+  }
+
+  #enter(state: ChannelState): void {
+    if (this.#state.status === state.status) return;
+    this.#state = state;
+    this.states.emit(state);
+  }
+}
+
+function unavailable(message: string): RealtimeError {
+  return new RealtimeError({ code: 'unavailable', message });
+}

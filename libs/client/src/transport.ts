@@ -1,0 +1,166 @@
+import { ERROR_STATUS, SYSTEM, type ErrorBody, type Welcome } from '@aerie/protocol';
+import type { Credentials } from './credentials.js';
+import { askWhy, type DryRunAnswer } from './dry-run.js';
+import type { Report } from './emitter.js';
+import { RealtimeError } from './errors.js';
+import { Liveness } from './liveness.js';
+import { ReconnectNotices } from './reconnect-notices.js';
+import type { Ending } from './reconnect-policy.js';
+import { isFields, readFrame, readWelcome, type ServerFrame } from './server-frame.js';
+import type { WebSocketConstructor, WebSocketLike } from './web-socket.js';
+
+export interface TransportSetup {
+  readonly credentials: Credentials;
+  readonly webSocket: WebSocketConstructor;
+  readonly fetch: typeof globalThis.fetch;
+  /** From the start of an attempt to `$welcome`. */
+  readonly connectTimeoutMs: number;
+  readonly report: Report;
+}
+
+export interface TransportEvents {
+  readonly welcome: (welcome: Welcome) => void;
+  readonly frame: (frame: ServerFrame) => void;
+  /** Once, and never after `close()`. */
+  readonly end: (ending: Ending) => void;
+}
+
+const LOST = { code: 1006, reason: '' };
+
+/** One attempt and what comes of it: credential, socket, `$auth`, `$welcome`, frames, end, and the question why. */
+export class Transport {
+  readonly #setup: TransportSetup;
+  readonly #events: TransportEvents;
+  readonly #abort = new AbortController();
+  readonly #notices = new ReconnectNotices();
+  readonly #deadline: ReturnType<typeof setTimeout>;
+  #socket: WebSocketLike | undefined;
+  #liveness: Liveness | undefined;
+  #credential = '';
+  #welcomedAt: number | undefined;
+  #error: ErrorBody | undefined;
+  #ended = false;
+
+  constructor(setup: TransportSetup, events: TransportEvents) {
+    this.#setup = setup;
+    this.#events = events;
+    this.#deadline = setTimeout(
+      () => this.#end({ ...LOST, reason: 'not welcomed in time' }),
+      setup.connectTimeoutMs,
+    );
+    void this.#open();
+  }
+
+  /** Bytes that `send` took and the network did not yet. */
+  get bufferedBytes(): number {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  send(text: string): void {
+    this.#socket?.send(text);
+  }
+
+  /** Says goodbye. No event follows. */
+  close(): void {
+    this.#release();
+    this.#abort.abort();
+    this.#socket?.close(1000);
+  }
+
+  async #open(): Promise<void> {
+    try {
+      this.#credential = await this.#setup.credentials.obtain();
+      if (!this.#ended) this.#connect();
+    } catch (error) {
+      if (!this.#ended) this.#refuse(error);
+    }
+  }
+
+  #connect(): void {
+    const { url, protocols, firstMessage } = this.#setup.credentials.socketAddress(this.#credential);
+    const socket = new this.#setup.webSocket(url, protocols);
+    this.#socket = socket;
+    socket.addEventListener('open', () => {
+      if (firstMessage && !this.#ended)
+        socket.send(JSON.stringify({ event: SYSTEM.auth, data: firstMessage, id: 0 }));
+    });
+    socket.addEventListener('message', ({ data }) => this.#receive(data));
+    // `close` follows and says it all; `ws` would throw without a listener.
+    socket.addEventListener('error', () => undefined);
+    socket.addEventListener('close', (close) => this.#end(close));
+  }
+
+  /** The application had no credential: its error code decides like the same answer of the server. */
+  #refuse(error: unknown): void {
+    this.#setup.report(error);
+    this.#release();
+    const known = error instanceof RealtimeError;
+    const answer = known && {
+      answer: { status: ERROR_STATUS[error.code], error: { code: error.code, message: error.message } },
+    };
+    this.#events.end({ ...LOST, reason: 'no credential', ...answer });
+  }
+
+  #receive(data: unknown): void {
+    if (this.#ended) return;
+    this.#liveness?.heard();
+    const frame = typeof data === 'string' ? readFrame(data) : undefined;
+    if (!frame) return;
+    if (frame.kind === 'system' && frame.event === SYSTEM.reconnect) this.#notices.take(frame.data);
+    else if (this.#welcomedAt !== undefined) this.#events.frame(frame);
+    else if (frame.kind === 'error') this.#error = frame.error;
+    else if (frame.kind === 'system' && frame.event === SYSTEM.welcome && isFields(frame.data))
+      this.#welcome(frame.data);
+  }
+
+  #welcome(data: unknown): void {
+    clearTimeout(this.#deadline);
+    const welcome = readWelcome(data);
+    this.#welcomedAt = performance.now();
+    this.#liveness = new Liveness(welcome.heartbeat, {
+      ping: () => this.send(JSON.stringify({ event: SYSTEM.ping })),
+      dead: () => this.#end({ ...LOST, reason: 'no sign of life' }),
+    });
+    this.#events.welcome(welcome);
+  }
+
+  #end({ code, reason }: { readonly code: number; readonly reason: string }): void {
+    if (this.#ended) return;
+    this.#release();
+    this.#drop();
+    const openMs = this.#welcomedAt === undefined ? {} : { openMs: performance.now() - this.#welcomedAt };
+    const ending: Ending = {
+      code,
+      reason,
+      ...openMs,
+      ...this.#notices.remainder(),
+      ...(this.#error && { error: this.#error }),
+    };
+    if (code === LOST.code && this.#welcomedAt === undefined) void this.#askThenEnd(ending);
+    else this.#events.end(ending);
+  }
+
+  async #askThenEnd(ending: Ending): Promise<void> {
+    const answer = await this.#ask();
+    if (!this.#abort.signal.aborted) this.#events.end({ ...ending, ...(answer && { answer }) });
+  }
+
+  async #ask(): Promise<DryRunAnswer | undefined> {
+    const { credentials, fetch } = this.#setup;
+    // The attempt used the ticket up, so asking with it again would always be answered 401.
+    const credential = credentials.singleUse ? await credentials.obtain().catch(() => '') : this.#credential;
+    if (this.#abort.signal.aborted) return undefined;
+    return askWhy(credentials.dryRun(credential), { fetch, signal: this.#abort.signal });
+  }
+
+  #drop(): void {
+    if (this.#socket?.terminate) this.#socket.terminate();
+    else this.#socket?.close();
+  }
+
+  #release(): void {
+    this.#ended = true;
+    clearTimeout(this.#deadline);
+    this.#liveness?.stop();
+  }
+}
