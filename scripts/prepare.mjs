@@ -24,7 +24,7 @@ const NOT_SOURCES = /(^|\/)(node_modules|dist)(\/|$)|\.spec\.ts$/;
 refuseOldNode();
 install();
 if (process.argv.includes('--build')) build();
-if (process.argv.includes('--redis')) await startRedis();
+if (process.argv.includes('--redis')) await findRedis();
 
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -109,9 +109,13 @@ function filesUnder(folder) {
     .filter((path) => !NOT_SOURCES.test(path));
 }
 
-async function startRedis() {
+async function findRedis() {
   const { ensureRedisServer } = await import('./redis-server.mjs');
-  await ensureRedisServer().catch((error) => fail(error.message));
+  try {
+    await ensureRedisServer();
+  } catch (error) {
+    fail(error.message);
+  }
 }
 
 function runNpm(args) {

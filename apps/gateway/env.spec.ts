@@ -146,6 +146,8 @@ describe('faults', () => {
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
     ['AUTH_JWKS_URL', 'https://me:pw@id.example.com/jwks'],
     ['AUTH_COOKIE_NAME', 'a b'],
+    ['AUTH_JWT_AUDIENCE', ','],
+    ['ALLOWED_ORIGINS', ','],
     ['ALLOWED_ORIGINS', '*'],
     ['ALLOWED_ORIGINS', 'null'],
     ['ALLOWED_ORIGINS', 'https://app.example.com/path'],
@@ -166,6 +168,7 @@ describe('faults', () => {
     ['NATS_URL', 'nats://nats'],
     ['DATABASE_URL', 'postgres://db'],
     ['KAFKA_BROKERS', 'kafka:9092'],
+    ['REDIS_URL', 'redis+cluster://a:1,b:2'],
     ['WORKERS', '2'],
   ])('say that %s is not supported by this version', (name, value) => {
     expect(faultsOf({ ...PRODUCTION, [name]: value })[name]).toEqual([
@@ -241,6 +244,13 @@ describe('lists', () => {
     ]);
   });
 
+  it('reads audiences, of which a token must name one', () => {
+    expect(readEnv({ AUTH_JWT_SECRET: 'x', AUTH_JWT_AUDIENCE: 'web, app' }).auth.audience).toEqual([
+      'web',
+      'app',
+    ]);
+  });
+
   it('reads proxies into CIDRs', () => {
     expect(readEnv({ TRUST_PROXY: 'loopback, 10.1.0.0/16,192.0.2.7,2001:db8::1' }).http.trustProxy).toEqual([
       '127.0.0.0/8',
@@ -253,14 +263,12 @@ describe('lists', () => {
 });
 
 describe('REDIS_URL', () => {
-  it.each([
-    'redis://:pw@redis:6379/1',
-    'rediss://redis',
-    'redis+sentinel://a:26379,b:26379/main',
-    'redis+cluster://a:1,b:2',
-  ])('accepts %s, with the default prefix', (url) => {
-    expect(readEnv({ REDIS_URL: url }).redis).toEqual({ url, prefix: 'aerie:' });
-  });
+  it.each(['redis://:pw@redis:6379/1', 'rediss://redis', 'redis+sentinel://a:26379,b:26379/main'])(
+    'accepts %s, with the default prefix',
+    (url) => {
+      expect(readEnv({ REDIS_URL: url }).redis).toEqual({ url, prefix: 'aerie:' });
+    },
+  );
 });
 
 describe('CHANNELS', () => {

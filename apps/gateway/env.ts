@@ -36,7 +36,8 @@ export interface GatewayEnv {
     readonly jwtSecret?: string;
     readonly jwtPreviousSecret?: string;
     readonly jwksUrl?: string;
-    readonly audience?: string;
+    /** A token must name one of them. */
+    readonly audience?: readonly string[];
     readonly issuer?: string;
     readonly cookieName?: string;
     readonly firstMessage: boolean;

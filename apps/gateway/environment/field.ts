@@ -74,3 +74,11 @@ export function listOf(value: string): string[] {
     .map((part) => part.trim())
     .filter((part) => part !== '');
 }
+
+/** A comma-separated list of texts, one at least. */
+export function list() {
+  return field((value): readonly string[] | Fault => {
+    const parts = listOf(value);
+    return parts.length > 0 ? parts : new Fault('must name at least one');
+  });
+}

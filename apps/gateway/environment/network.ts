@@ -1,12 +1,14 @@
 import { isIP } from 'node:net';
 import { Fault, field, listOf } from './field.js';
 
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'];
 const PROXY_NAMES: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1/128'],
   linklocal: ['169.254.0.0/16', 'fe80::/10'],
-  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+  private: PRIVATE,
+  uniquelocal: PRIVATE,
 };
-const REDIS = /^(?:redis|rediss|redis\+sentinel|redis\+cluster):\/\/[^\s/]+/;
+const REDIS = /^(?:redis|rediss|redis\+sentinel):\/\/[^\s/]+/;
 const OTHER_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._:[\]-]+$/;
 const LOOPBACK = /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/;
 
@@ -19,6 +21,7 @@ export function isLoopback(host: string): boolean {
 export function origins() {
   return field((value): readonly string[] | Fault => {
     const list = listOf(value).map(originOf);
+    if (list.length === 0) return new Fault('must name at least one');
     const wrong = list.indexOf(undefined);
     if (wrong >= 0)
       return new Fault(
@@ -35,7 +38,7 @@ function originOf(entry: string): string | undefined {
   return /^https?:/.test(origin) ? new URL(origin).origin : origin;
 }
 
-/** Comma list of addresses, CIDRs and the names `loopback`, `linklocal`, `uniquelocal`; read into CIDRs. */
+/** Comma list of addresses, CIDRs and the names `loopback`, `linklocal`, `private` (or `uniquelocal`); read into CIDRs. */
 export function proxies() {
   return field((value): readonly string[] | Fault => {
     const list = listOf(value).map(cidrsOf);
@@ -58,9 +61,11 @@ function cidrsOf(entry: string): readonly string[] | undefined {
 
 /** Only the scheme and that there is a host: the driver knows the rest. The value may hold a password. */
 export function redisUrl() {
-  return field((value) =>
-    REDIS.test(value)
+  return field((value) => {
+    if (value.startsWith('redis+cluster:'))
+      return new Fault('redis+cluster: is not supported by this version');
+    return REDIS.test(value)
       ? value
-      : new Fault('must be a redis:, rediss:, redis+sentinel: or redis+cluster: URL with a host'),
-  );
+      : new Fault('must be a redis:, rediss: or redis+sentinel: URL with a host');
+  });
 }

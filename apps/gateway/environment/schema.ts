@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { channelsVariable } from '../channels-config.js';
 import { apiKeys } from './api-keys.js';
-import { Fault, field, flag, httpUrl, integer, matching, secret, unsupported } from './field.js';
+import { Fault, field, flag, httpUrl, integer, list, matching, secret, unsupported } from './field.js';
 import { origins, proxies, redisUrl } from './network.js';
 
 const HOUR_MS = 3_600_000;
@@ -32,7 +32,7 @@ export function environmentSchema({ production, hooks }: SchemaOptions) {
     AUTH_JWT_SECRET: secret(keyBytes).optional(),
     AUTH_JWT_PREVIOUS_SECRET: secret(keyBytes).optional(),
     AUTH_JWKS_URL: httpUrl().optional(),
-    AUTH_JWT_AUDIENCE: z.string().optional(),
+    AUTH_JWT_AUDIENCE: list().optional(),
     AUTH_JWT_ISSUER: z.string().optional(),
     AUTH_COOKIE_NAME: matching(/^[\w!#$%&'*+.^`|~-]+$/, 'a cookie name').optional(),
     FIRST_MESSAGE_AUTH: flag().optional(),
