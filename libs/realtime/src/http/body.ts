@@ -12,13 +12,18 @@ const BODY_DEADLINE_MS = 10_000;
  * What it can't take comes back as a Refusal (400, 408, 413, 415), never as a throw.
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
-  if (!isPlainJson(request)) {
-    return new Refusal('invalid', 'the body must be application/json, UTF-8 and not compressed', {
-      status: 415,
-    });
-  }
+  const refusal = requireJson(request);
+  if (refusal) return refusal;
   const body = await readBytes(request);
   return body instanceof Refusal ? body : parse(body);
+}
+
+/** 415 for a request that does not declare plain JSON: no page of another origin can declare that without a preflight. */
+export function requireJson(request: IncomingMessage): Refusal | undefined {
+  if (isPlainJson(request)) return undefined;
+  return new Refusal('invalid', 'the body must be application/json, UTF-8 and not compressed', {
+    status: 415,
+  });
 }
 
 function isPlainJson({ headers }: IncomingMessage): boolean {
