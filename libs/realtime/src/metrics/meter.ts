@@ -28,7 +28,7 @@ const GAUGES = {
   aerie_backplane_round_trip_seconds: { help: 'Round trip of the last backplane probe that came back' },
   aerie_fd_used: { help: 'File descriptors in use' },
   aerie_fd_limit: { help: 'File descriptors this process may have' },
-  aerie_event_loop_delay_seconds: { help: '99th percentile of the event loop’s delay since the last scrape' },
+  aerie_event_loop_delay_seconds: { help: '99th percentile of the event loop’s delay over the last 10 s' },
   aerie_drain_state: { help: '0 idle, 1 lame-duck, 2 draining, 3 drained' },
 } as const satisfies Record<string, { help: string; label?: string }>;
 
