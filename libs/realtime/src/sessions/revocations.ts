@@ -13,12 +13,17 @@ export interface Revocation {
  * never leaves the process. `add` rejects when the store is away; nothing is then promised.
  */
 export abstract class RevocationLog {
-  /** Loads the full copy and follows it; `onAdded` is told of each entry that arrives later, from any node. */
+  /** Whether the full copy was read: a node is not ready before. */
+  abstract readonly loaded: boolean;
+  /**
+   * Loads the full copy and follows it; `onAdded` is told of each entry that arrives later, from any node. Resolves even
+   * if the store is away: it goes on trying, and `loaded` tells.
+   */
   abstract start(onAdded: (revocation: Revocation) => void): Promise<void>;
   abstract add(revocation: Revocation): Promise<void>;
   /** Whether a standing revocation names this session. Synchronous, local. */
   abstract covers(session: Session): boolean;
-  /** Reads what is newer than the local copy; called first after each backplane gap. */
+  /** Reads what is newer than the local copy; called first after each backplane gap. Never rejects: the driver goes on trying. */
   abstract refresh(): Promise<void>;
   abstract close(): Promise<void>;
 }
@@ -27,6 +32,13 @@ export abstract class RevocationLog {
 export function revokes(revocation: Revocation, session: Session): boolean {
   if (revocation.user !== undefined && revocation.user !== session.user) return false;
   if (revocation.jti !== undefined && revocation.jti !== session.jti) return false;
-  if (revocation.issuedBefore !== undefined && session.issuedAt !== undefined && session.issuedAt >= revocation.issuedBefore) return false;
-  return revocation.user !== undefined || revocation.jti !== undefined || revocation.issuedBefore !== undefined;
+  if (
+    revocation.issuedBefore !== undefined &&
+    session.issuedAt !== undefined &&
+    session.issuedAt >= revocation.issuedBefore
+  )
+    return false;
+  return (
+    revocation.user !== undefined || revocation.jti !== undefined || revocation.issuedBefore !== undefined
+  );
 }
