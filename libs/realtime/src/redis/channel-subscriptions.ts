@@ -1,0 +1,246 @@
+import { BackplaneUnavailable } from '../publishing/backplane.js';
+import { unavailable } from './redis-fault.js';
+
+/** The two commands, each settled when Redis acknowledged it or did not. */
+export interface SubscribeCommands {
+  subscribe(channels: readonly string[]): Promise<unknown>;
+  unsubscribe(channels: readonly string[]): Promise<unknown>;
+}
+
+/** `superseded`: the connection was lost meanwhile, and its successor restores again. */
+export type Restoration = 'restored' | 'failed' | 'superseded';
+
+interface Waiter {
+  resolve(): void;
+  reject(error: BackplaneUnavailable): void;
+}
+
+/** What the node wants of one channel, and what it last told Redis. */
+interface Wish {
+  wanted: boolean;
+  /** Acknowledged since it is wanted: it then outlives the connection. */
+  confirmed: boolean;
+  /** `unsure` while a command is under way, and after one that failed. */
+  joined: 'no' | 'unsure' | 'yes';
+  readonly waiting: Set<Waiter>;
+}
+
+const CHANNELS_PER_COMMAND = 500;
+const CHANNELS_PER_TURN = 4_000;
+
+/**
+ * Brings what one connection hears to what is wanted. The wishes of a turn of the event loop travel in few commands; one
+ * turn's commands are settled before the next is looked at, so that the last wish always wins.
+ */
+export class ChannelSubscriptions {
+  readonly #wishes = new Map<string, Wish>();
+  readonly #changed = new Set<string>();
+  readonly #commands: SubscribeCommands;
+  readonly #deadlineMs: number;
+  /** Counts connections and losses: what was asked of an older one is of no interest. */
+  #generation = 0;
+  #connected = false;
+  #working: Promise<void> | undefined;
+
+  /** @param deadlineMs How long a subscriber waits at most for the acknowledgement. */
+  constructor(commands: SubscribeCommands, deadlineMs: number) {
+    this.#commands = commands;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  isWanted(channel: string): boolean {
+    return this.#wishes.get(channel)?.wanted === true;
+  }
+
+  /** Wants a channel on every connection to come. */
+  keep(channel: string): void {
+    this.#wishes.set(channel, { wanted: true, confirmed: true, joined: 'no', waiting: new Set() });
+  }
+
+  /** Resolves with Redis' acknowledgement. Rejected, it leaves nothing behind. */
+  subscribe(channel: string): Promise<void> {
+    if (!this.#connected) return Promise.reject(new BackplaneUnavailable('Redis: not connected'));
+    const wish = this.#wishes.get(channel) ?? {
+      wanted: true,
+      confirmed: false,
+      joined: 'no',
+      waiting: new Set(),
+    };
+    wish.wanted = true;
+    this.#wishes.set(channel, wish);
+    if (wish.joined === 'yes') {
+      // No command is under way: an unsubscribe() of this very turn, if there was one, is not needed any more.
+      confirm(wish);
+      return Promise.resolve();
+    }
+    void this.#reconcile(channel);
+    return this.#acknowledged(channel, wish);
+  }
+
+  /** The channel is unheard from now on; resolves when Redis was told, never rejects. */
+  async unsubscribe(channel: string): Promise<void> {
+    const wish = this.#wishes.get(channel);
+    if (wish === undefined) return;
+    abandon(wish, new BackplaneUnavailable('unsubscribed meanwhile'));
+    if (this.#connected) await this.#reconcile(channel);
+    else this.#wishes.delete(channel);
+  }
+
+  /** Asks a new connection for everything that is wanted. */
+  async restore(): Promise<Restoration> {
+    const generation = (this.#generation += 1);
+    this.#connected = true;
+    await this.#reconcile(...this.#wishes.keys());
+    if (generation !== this.#generation) return 'superseded';
+    const incomplete = [...this.#wishes.values()].some(
+      ({ confirmed, joined }) => confirmed && joined !== 'yes',
+    );
+    return incomplete ? 'failed' : 'restored';
+  }
+
+  /** The connection is gone: whoever waits is refused, what was confirmed comes back with `restore()`. */
+  lost(): void {
+    this.#generation += 1;
+    this.#connected = false;
+    this.#changed.clear();
+    for (const [channel, wish] of this.#wishes) {
+      wish.joined = 'no';
+      refuse(wish, new BackplaneUnavailable('Redis: not connected'));
+      if (!wish.wanted) this.#wishes.delete(channel);
+    }
+  }
+
+  #acknowledged(channel: string, wish: Wish): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(deadline);
+        wish.waiting.delete(waiter);
+      };
+      const waiter: Waiter = {
+        resolve: () => {
+          settle();
+          resolve();
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      const deadline = setTimeout(() => this.#giveUp(channel, wish), this.#deadlineMs);
+      wish.waiting.add(waiter);
+    });
+  }
+
+  // The first waiter's deadline ends the wish for those who joined it later, too: none of them may be left behind.
+  #giveUp(channel: string, wish: Wish): void {
+    refuse(wish, new BackplaneUnavailable('Redis: timeout'));
+    if (!wish.wanted) void this.#reconcile(channel);
+  }
+
+  #reconcile(...channels: readonly string[]): Promise<void> {
+    for (const channel of channels) this.#changed.add(channel);
+    this.#working ??= this.#work();
+    return this.#working;
+  }
+
+  async #work(): Promise<void> {
+    await endOfTurn();
+    while (this.#connected && this.#changed.size > 0) await this.#settleTurn();
+    this.#working = undefined;
+  }
+
+  async #settleTurn(): Promise<void> {
+    const { joining, leaving } = this.#takeTurn();
+    await Promise.all([
+      ...inChunks(leaving).map((channels) => this.#leave(channels)),
+      ...inChunks(joining).map((channels) => this.#join(channels)),
+    ]);
+  }
+
+  #takeTurn(): { joining: string[]; leaving: string[] } {
+    const joining: string[] = [];
+    const leaving: string[] = [];
+    for (const channel of this.#changed) {
+      if (joining.length + leaving.length === CHANNELS_PER_TURN) break;
+      this.#changed.delete(channel);
+      const wish = this.#wishes.get(channel);
+      if (wish === undefined || (wish.wanted && wish.joined === 'yes')) continue;
+      if (!wish.wanted && wish.joined === 'no') {
+        this.#wishes.delete(channel);
+        continue;
+      }
+      (wish.wanted ? joining : leaving).push(channel);
+      wish.joined = 'unsure';
+    }
+    return { joining, leaving };
+  }
+
+  async #join(channels: readonly string[]): Promise<void> {
+    const generation = this.#generation;
+    const failure = await failureOf(this.#commands.subscribe(channels));
+    if (generation !== this.#generation) return;
+    for (const wish of this.#wishesOf(channels)) {
+      if (failure === undefined) confirm(wish);
+      else refuse(wish, unavailable(failure));
+    }
+    if (failure !== undefined) this.#dropUnwanted(channels);
+  }
+
+  async #leave(channels: readonly string[]): Promise<void> {
+    const generation = this.#generation;
+    await failureOf(this.#commands.unsubscribe(channels));
+    if (generation !== this.#generation) return;
+    for (const wish of this.#wishesOf(channels)) wish.joined = 'no';
+    this.#dropUnwanted(channels);
+  }
+
+  // A SUBSCRIBE that failed may yet have been carried out: `unsure` ones are unsubscribed in the next turn.
+  #dropUnwanted(channels: readonly string[]): void {
+    for (const channel of channels)
+      if (this.#wishes.get(channel)?.wanted === false) this.#changed.add(channel);
+  }
+
+  #wishesOf(channels: readonly string[]): readonly Wish[] {
+    return channels.flatMap((channel) => this.#wishes.get(channel) ?? []);
+  }
+}
+
+function confirm(wish: Wish): void {
+  wish.joined = 'yes';
+  if (!wish.wanted) return;
+  wish.confirmed = true;
+  for (const waiter of wish.waiting) waiter.resolve();
+}
+
+/** Refuses who waits; the wish itself ends unless it had been confirmed before. */
+function refuse(wish: Wish, error: BackplaneUnavailable): void {
+  for (const waiter of wish.waiting) waiter.reject(error);
+  wish.wanted &&= wish.confirmed;
+}
+
+function abandon(wish: Wish, error: BackplaneUnavailable): void {
+  wish.confirmed = false;
+  refuse(wish, error);
+}
+
+async function failureOf(command: Promise<unknown>): Promise<unknown> {
+  try {
+    await command;
+    return undefined;
+  } catch (error) {
+    return error ?? new Error('unknown');
+  }
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+function inChunks(channels: readonly string[]): string[][] {
+  const count = Math.ceil(channels.length / CHANNELS_PER_COMMAND);
+  return Array.from({ length: count }, (_, chunk) =>
+    channels.slice(chunk * CHANNELS_PER_COMMAND, (chunk + 1) * CHANNELS_PER_COMMAND),
+  );
+}

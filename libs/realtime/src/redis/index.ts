@@ -1,0 +1,12 @@
+export { RedisBackplane, type RedisBackplaneOptions } from './redis-backplane.js';
+export { type RedisSource } from './redis-connection.js';
+export { RedisFailureCounter } from './redis-failure-counter.js';
+export { RedisNodeDirectory } from './redis-node-directory.js';
+export { RedisRevocationLog, type RedisRevocationLogOptions } from './redis-revocation-log.js';
+export { RedisStoreConnection } from './redis-store-connection.js';
+export { RedisTicketStore } from './redis-ticket-store.js';
+export {
+  RealtimeRedisModule,
+  type RealtimeRedisAsyncOptions,
+  type RealtimeRedisOptions,
+} from './redis.module.js';

@@ -1,0 +1,47 @@
+/** Bumped when the meaning of a key changes: releases with different numbers don't see each other. */
+const LAYOUT = '1';
+
+/**
+ * Every key and Pub/Sub channel of this library. What belongs to one channel has the channel as its hash tag, so that one
+ * script may touch all of it in a cluster.
+ */
+export class RedisKeys {
+  readonly #root: string;
+
+  /** @param prefix Shared by all nodes that belong together. Default `aerie:`; without braces, which would be a hash tag. */
+  constructor(prefix = 'aerie:') {
+    if (/[{}\s]/.test(prefix)) throw new Error('The Redis prefix may not contain braces or white space');
+    this.#root = `${prefix}${LAYOUT}:`;
+  }
+
+  /** The Pub/Sub channel on which a channel's frames arrive. */
+  live(channel: string): string {
+    return `${this.#root}{${channel}}:live`;
+  }
+
+  /** The channel behind a Pub/Sub channel, or undefined for somebody else's. */
+  channelOf(live: string): string | undefined {
+    if (!live.startsWith(`${this.#root}{`) || !live.endsWith('}:live')) return undefined;
+    return live.slice(this.#root.length + 1, -'}:live'.length);
+  }
+
+  /** That an announcement with this idempotency key was made in the channel. */
+  once(channel: string, idempotencyKey: string): string {
+    return `${this.#root}{${channel}}:once:${idempotencyKey}`;
+  }
+
+  /** The stream of revocations. */
+  get revocations(): string {
+    return `${this.#root}revocations`;
+  }
+
+  /** The sorted set of node names, by the time of their last announcement. */
+  get nodes(): string {
+    return `${this.#root}{nodes}:index`;
+  }
+
+  /** What one node says of itself. */
+  node(node: string): string {
+    return `${this.#root}{nodes}:node:${node}`;
+  }
+}

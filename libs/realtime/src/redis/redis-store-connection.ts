@@ -1,0 +1,29 @@
+import type { Redis } from 'ioredis';
+import { DriverConnections } from '../driver-token.js';
+import { RedisConnection, type RedisSource } from './redis-connection.js';
+
+/** The connection that tickets, failure counts, revocations and the node directory share. */
+export class RedisStoreConnection extends DriverConnections {
+  readonly #connection: RedisConnection;
+
+  constructor(source: RedisSource, commandTimeoutMs?: number) {
+    super();
+    this.#connection = new RedisConnection(source, {
+      role: 'stores',
+      ...(commandTimeoutMs !== undefined && { commandTimeoutMs }),
+    });
+  }
+
+  get client(): Redis {
+    return this.#connection.client;
+  }
+
+  /** Resolves even if Redis is away: it goes on trying. */
+  open(): Promise<void> {
+    return this.#connection.open();
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}
