@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Liveness } from './liveness.js';
+
+const heartbeat = { intervalMs: 30_000, timeoutMs: 10_000 };
+
+describe('liveness', () => {
+  const ping = vi.fn();
+  const dead = vi.fn();
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    ping.mockReset();
+    dead.mockReset();
+  });
+  afterEach(() => vi.useRealTimers());
+
+  it('pings after an interval of silence and gives up a timeout later', () => {
+    const liveness = new Liveness(heartbeat, { ping, dead });
+    vi.advanceTimersByTime(30_000);
+    expect(ping).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(9_999);
+    expect(dead).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(2);
+    expect(dead).toHaveBeenCalledTimes(1);
+    liveness.stop();
+  });
+
+  it('takes any frame for a sign of life', () => {
+    const liveness = new Liveness(heartbeat, { ping, dead });
+    for (let count = 0; count < 10; count += 1) {
+      vi.advanceTimersByTime(29_000);
+      liveness.heard();
+    }
+    expect(ping).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(31_000);
+    liveness.heard();
+    vi.advanceTimersByTime(29_000);
+    expect(ping).toHaveBeenCalledTimes(1);
+    expect(dead).not.toHaveBeenCalled();
+    liveness.stop();
+  });
+
+  it('leaves no timer when it is stopped', () => {
+    new Liveness(heartbeat, { ping, dead }).stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
