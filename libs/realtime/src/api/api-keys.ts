@@ -12,43 +12,6 @@ export interface ApiKey {
   readonly secret: string;
 }
 
-export type ParsedApiKeys =
-  | { readonly ok: true; readonly keys: readonly ApiKey[] }
-  /** What is wrong with which entry; never an entry itself. */
-  | { readonly ok: false; readonly faults: readonly string[] };
-
-/** Reads `name:scope:secret,...`; an entry without a colon is a bare secret and an admin key. */
-export function parseApiKeys(text: string): ParsedApiKeys {
-  const entries = text.split(',').map((entry) => entry.trim());
-  const parsed = entries.filter((entry) => entry !== '').map(parseEntry);
-  const keys = parsed.filter((entry) => typeof entry !== 'string');
-  const faults = [...parsed.filter((entry) => typeof entry === 'string'), ...repeated(keys)];
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, keys };
-}
-
-function parseEntry(entry: string, index: number): ApiKey | string {
-  const [name = '', scope, ...rest] = entry.split(':');
-  const position = index + 1;
-  if (scope === undefined) return { name: `key-${position}`, scope: 'admin', secret: entry };
-  const secret = rest.join(':');
-  if (name === '' || secret === '') return `entry ${position} is not name:scope:secret`;
-  if (!isScope(scope)) return `entry ${position} has none of the scopes ${API_SCOPES.join(', ')}`;
-  return { name, scope, secret };
-}
-
-function repeated(keys: readonly ApiKey[]): readonly string[] {
-  const isUnique = (field: 'name' | 'secret'): boolean =>
-    new Set(keys.map((key) => key[field])).size === keys.length;
-  return [
-    ...(isUnique('name') ? [] : ['a name stands twice']),
-    ...(isUnique('secret') ? [] : ['a secret stands twice']),
-  ];
-}
-
-function isScope(value: string): value is ApiScope {
-  return (API_SCOPES as readonly string[]).includes(value);
-}
-
 /** Whether a key of scope `held` may do what needs `needed`. */
 export function includesScope(held: ApiScope, needed: ApiScope): boolean {
   return API_SCOPES.indexOf(held) >= API_SCOPES.indexOf(needed);

@@ -2,7 +2,7 @@ import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
 import type { ApiKey } from './api-keys.js';
 
 export interface RealtimeApiOptions {
-  /** Who may call; `parseApiKeys` reads them from text. Without one nobody may. */
+  /** Who may call; without a key nobody may. */
   readonly keys: readonly ApiKey[];
   /** Where the operations stand. Default `/api`. */
   readonly prefix?: string;

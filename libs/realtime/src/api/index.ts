@@ -1,5 +1,5 @@
 export type { RealtimeApiAsyncOptions, RealtimeApiOptions } from './api-options.js';
-export { API_SCOPES, parseApiKeys, type ApiKey, type ApiScope, type ParsedApiKeys } from './api-keys.js';
+export { API_SCOPES, type ApiKey, type ApiScope } from './api-keys.js';
 export { ApiTarget } from './api-target.js';
 export { buildOpenApi, type OpenApiOptions } from './openapi.js';
 export { type Operation } from './operation.js';
