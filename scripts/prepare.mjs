@@ -112,7 +112,7 @@ function filesUnder(folder) {
 async function findRedis() {
   const { ensureRedisServer } = await import('./redis-server.mjs');
   try {
-    await ensureRedisServer();
+    ensureRedisServer();
   } catch (error) {
     fail(error.message);
   }
