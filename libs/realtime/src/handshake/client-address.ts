@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { canonicalAddress, networkOf } from './ip-address.js';
 
-const NAMED_NETWORKS: Readonly<Record<string, readonly string[]>> = {
-  loopback: ['127.0.0.0/8', '::1/128'],
-  private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
-};
+const NAMED_NETWORKS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['loopback', ['127.0.0.0/8', '::1/128']],
+  ['private', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']],
+]);
 const UNKNOWN = 'unknown';
 const MAX_HOPS = 32;
 
@@ -21,7 +21,7 @@ export class ClientAddress {
   /** @throws TypeError that names the entry which is no network. */
   constructor({ trustProxy = [] }: ClientAddressOptions = {}) {
     for (const entry of trustProxy)
-      for (const network of NAMED_NETWORKS[entry] ?? [entry]) addNetwork(this.#trusted, network);
+      for (const network of NAMED_NETWORKS.get(entry) ?? [entry]) addNetwork(this.#trusted, network);
   }
 
   /**
@@ -76,7 +76,7 @@ function addNetwork(list: BlockList, entry: string): void {
   const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
   if (family === 0 || rest.length > 0 || !(length <= bits))
     throw new TypeError(
-      `trustProxy: "${entry}" is neither a network nor one of ${Object.keys(NAMED_NETWORKS).join(', ')}`,
+      `trustProxy: "${entry}" is neither a network nor one of ${[...NAMED_NETWORKS.keys()].join(', ')}`,
     );
   list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6');
 }

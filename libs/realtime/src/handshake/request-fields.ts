@@ -37,7 +37,8 @@ function* cookiesOf(request: IncomingMessage): Generator<readonly [name: string,
   const header = (request.headersDistinct['cookie'] ?? []).join(';');
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=');
-    if (equals > 0) yield [trimBlanks(pair.slice(0, equals)), cookieValue(pair.slice(equals + 1))];
+    const name = trimBlanks(pair.slice(0, Math.max(0, equals)));
+    if (name !== '') yield [name, cookieValue(pair.slice(equals + 1))];
   }
 }
 
