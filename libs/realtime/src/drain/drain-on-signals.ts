@@ -3,7 +3,7 @@ import { Drain } from './drain.js';
 
 export interface DrainOnSignalsOptions {
   /** Default SIGTERM and SIGINT. */
-  readonly signals?: readonly NodeJS.Signals[];
+  readonly signals?: readonly NodeJS.Signals[] | undefined;
 }
 
 /** A signal sent twice in a row (a shell's Ctrl-C reaches npm and node) is one. */

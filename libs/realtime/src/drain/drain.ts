@@ -17,9 +17,9 @@ export interface DrainReport {
 
 export interface DrainOptions {
   /** How long giving the connections away may take. Milliseconds, default 30,000. */
-  readonly windowMs?: number;
+  readonly windowMs?: number | undefined;
   /** How long upgrades are still accepted after readiness went off: endpoints lag behind it. Milliseconds, default 0. */
-  readonly lameDuckMs?: number;
+  readonly lameDuckMs?: number | undefined;
 }
 
 /** What of a node a drain acts on. */

@@ -3,11 +3,11 @@ import type { Backplane, BackplaneHealth } from '../publishing/backplane.js';
 
 export interface BackplaneWatchOptions {
   /** Between two probes. Milliseconds, default 5,000. */
-  readonly intervalMs?: number;
+  readonly intervalMs?: number | undefined;
   /** How long a probe may take. Milliseconds, default 2,000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** At most so long after the second good probe the backplane counts as up again. Milliseconds, default 5,000. */
-  readonly returnJitterMs?: number;
+  readonly returnJitterMs?: number | undefined;
 }
 
 /** What the last probes say. */

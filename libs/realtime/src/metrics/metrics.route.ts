@@ -6,9 +6,10 @@ import { processMetrics } from './process-metrics.js';
 
 export interface MetricsRouteOptions {
   /** Default `/metrics`. */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** Says who may read: a Refusal is the answer. Default: anybody who reaches the port. */
-  readonly authorize?: (request: IncomingMessage) => Refusal | undefined | Promise<Refusal | undefined>;
+  readonly authorize?:
+    ((request: IncomingMessage) => Refusal | undefined | Promise<Refusal | undefined>) | undefined;
 }
 
 /** `GET /metrics` in Prometheus' text format: what the node counts, and the process' own metrics. */
