@@ -1,7 +1,8 @@
 /** What a client does after a close: `stop`, open again (`reconnect`), or first ask for a new token (`renew`). */
 export type CloseAdvice = 'stop' | 'reconnect' | 'back-off' | 'renew';
 
-interface CloseRule {
+/** One way to end a connection. */
+export interface Close {
   readonly code: number;
   readonly reason: string;
   readonly advice: CloseAdvice;
@@ -11,6 +12,8 @@ interface CloseRule {
 export const CLOSE = {
   normal: { code: 1000, reason: 'normal', advice: 'stop' },
   goingAway: { code: 1001, reason: 'going away', advice: 'reconnect' },
+  protocolError: { code: 1002, reason: 'protocol error', advice: 'back-off' },
+  notUtf8: { code: 1007, reason: 'not utf-8', advice: 'back-off' },
   policy: { code: 1008, reason: 'policy violation', advice: 'stop' },
   replaced: { code: 1008, reason: 'replaced', advice: 'stop' },
   tooLarge: { code: 1009, reason: 'frame too large', advice: 'stop' },
@@ -22,10 +25,9 @@ export const CLOSE = {
   sessionEnded: { code: 4401, reason: 'session ended', advice: 'renew' },
   disconnected: { code: 4403, reason: 'disconnected', advice: 'stop' },
   rateLimited: { code: 4429, reason: 'rate limited', advice: 'back-off' },
-} as const satisfies Record<string, CloseRule>;
+} as const satisfies Record<string, Close>;
 
 export type CloseName = keyof typeof CLOSE;
-export type Close = (typeof CLOSE)[CloseName];
 
 const ADVICE = new Map<number, CloseAdvice>(Object.values(CLOSE).map(({ code, advice }) => [code, advice]));
 

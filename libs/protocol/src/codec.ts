@@ -3,7 +3,9 @@ import type { Message, MessageId } from './frames.js';
 import { LIMITS } from './limits.js';
 import { isSystemOrEventName, utf8Length } from './names.js';
 
-export type Decoded = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly id?: MessageId; readonly error: ErrorBody };
+export type Decoded =
+  | { readonly ok: true; readonly message: Message }
+  | { readonly ok: false; readonly id?: MessageId; readonly error: ErrorBody };
 
 /**
  * Reads one client frame. Never throws: a frame that is no message of protocol v1 comes back as `bad_frame` with what
@@ -19,9 +21,13 @@ export function decodeMessage(text: string): Decoded {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return bad('not a JSON object');
   const { event, data, id } = value as Record<string, unknown>;
-  if (id !== undefined && !isMessageId(id)) return bad(`id must be a number or a string of at most ${LIMITS.idBytes} bytes`);
+  if (id !== undefined && !isMessageId(id))
+    return bad(`id must be a number or a string of at most ${LIMITS.idBytes} bytes`);
   if (!isSystemOrEventName(event)) return bad(`event must be a string of 1-${LIMITS.eventBytes} bytes`, id);
-  return { ok: true, message: { event, ...(data !== undefined && { data }), ...(id !== undefined && { id }) } };
+  return {
+    ok: true,
+    message: { event, ...(data !== undefined && { data }), ...(id !== undefined && { id }) },
+  };
 }
 
 function bad(message: string, id?: MessageId): Decoded {

@@ -1,7 +1,21 @@
 export { closeAdvice, CLOSE, type Close, type CloseAdvice, type CloseName } from './close-codes.js';
 export { decodeMessage, jsonDepth, type Decoded } from './codec.js';
-export { ERROR_STATUS, errorCodeOfStatus, isErrorCode, type ErrorBody, type ErrorCode } from './error-codes.js';
+export {
+  ERROR_STATUS,
+  errorCodeOfStatus,
+  isErrorCode,
+  type ErrorBody,
+  type ErrorCode,
+} from './error-codes.js';
 export * from './frames.js';
 export { BEARER_SUBPROTOCOL_PREFIX, LIMITS, SUBPROTOCOLS } from './limits.js';
-export { encodeSegment, isChannelName, isEventName, isUserId, userChannel, userOfChannel, utf8Length } from './names.js';
+export {
+  encodeSegment,
+  isChannelName,
+  isEventName,
+  isUserId,
+  userChannel,
+  userOfChannel,
+  utf8Length,
+} from './names.js';
 export { isPosition, type Position } from './position.js';

@@ -43,12 +43,23 @@ export function isEventName(value: unknown): value is string {
 
 /** True for anything that may stand in a frame's `event`, the system's `$` names included. */
 export function isSystemOrEventName(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && utf8Length(value) <= LIMITS.eventBytes && !hasControl(value);
+  return (
+    typeof value === 'string' &&
+    value.length > 0 &&
+    utf8Length(value) <= LIMITS.eventBytes &&
+    !hasControl(value)
+  );
 }
 
 /** True for 1-128 bytes without control characters: what a session's `user` may be. */
 export function isUserId(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && utf8Length(value) <= LIMITS.userBytes && value.isWellFormed() && !hasControl(value);
+  return (
+    typeof value === 'string' &&
+    value.length > 0 &&
+    utf8Length(value) <= LIMITS.userBytes &&
+    value.isWellFormed() &&
+    !hasControl(value)
+  );
 }
 
 function hasControl(value: string): boolean {

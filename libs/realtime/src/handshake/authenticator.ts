@@ -30,5 +30,8 @@ export interface HandshakeRequest extends IncomingMessage {
  */
 export abstract class Authenticator {
   /** Without a credential `credential` is undefined: an authenticator may still accept (a client certificate, say). */
-  abstract authenticate(request: HandshakeRequest, credential: Credential | undefined): Promise<Session | Refusal>;
+  abstract authenticate(
+    request: HandshakeRequest,
+    credential: Credential | undefined,
+  ): Promise<Session | Refusal>;
 }

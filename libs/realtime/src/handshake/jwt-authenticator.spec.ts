@@ -22,9 +22,12 @@ interface Signing {
   readonly hash?: string;
 }
 
+function part(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
 /** Signs anything, also what a library would refuse to. */
 function sign(claims: unknown, { header = {}, key = secret, hash = 'sha256' }: Signing = {}): string {
-  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const signed = `${part({ alg: 'HS256', typ: 'JWT', ...header })}.${part(claims)}`;
   return `${signed}.${createHmac(hash, key).update(signed).digest('base64url')}`;
 }

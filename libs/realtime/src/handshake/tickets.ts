@@ -25,6 +25,7 @@ export interface IssuedTicket {
 @Injectable()
 export class Tickets {
   readonly #logger = new Logger('AerieTickets');
+  #away = false;
 
   constructor(private readonly store: TicketStore) {}
 
@@ -59,12 +60,27 @@ export class Tickets {
 
   async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer | Refusal> {
     try {
-      return await withDeadline(question(), STORE_DEADLINE_MS);
+      const answer = await withDeadline(question(), STORE_DEADLINE_MS);
+      this.#note(undefined);
+      return answer;
     } catch (error) {
-      this.#logger.warn(`The ticket store failed: ${error instanceof Error ? error.name : 'unknown error'}`);
+      this.#note(error);
       return unavailable('ticket_store_away');
     }
   }
+
+  /** One line when the store goes away, one when it is back. A store's messages may quote what it was to keep. */
+  #note(fault: unknown): void {
+    const away = fault !== undefined;
+    if (away && !this.#away) this.#logger.warn(`The ticket store is away: ${faultName(fault)}`);
+    if (!away && this.#away) this.#logger.log('The ticket store is back');
+    this.#away = away;
+  }
+}
+
+function faultName(fault: unknown): string {
+  if (!(fault instanceof Error)) return typeof fault;
+  return 'code' in fault && typeof fault.code === 'string' ? fault.code : fault.name;
 }
 
 function digestOf(ticket: string): string {

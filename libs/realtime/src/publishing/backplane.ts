@@ -30,8 +30,7 @@ export interface BackplaneListener {
 
 /** How the last probe went. Down is a value, never a throw. */
 export type BackplaneHealth =
-  | { readonly up: true; readonly roundTripMs: number }
-  | { readonly up: false; readonly reason: string };
+  { readonly up: true; readonly roundTripMs: number } | { readonly up: false; readonly reason: string };
 
 /**
  * Port. Carries publications between nodes. At most once; per channel in the order in which announcements were accepted;

@@ -11,7 +11,7 @@ export function faultOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown fault';
   const { code } = error as NodeJS.ErrnoException;
   if (typeof code === 'string' && SYSTEM_CODE.test(code)) return code;
-  if (error.message === 'Command timed out') return 'timeout';
+  if (/^(Command timed out|Socket timeout)/.test(error.message)) return 'timeout';
   return REPLY_CODE.exec(error.message)?.[1] ?? 'not connected';
 }
 

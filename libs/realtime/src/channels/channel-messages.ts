@@ -1,0 +1,139 @@
+import {
+  isChannelName,
+  isEventName,
+  LIMITS,
+  type Message,
+  type PublicationFrame,
+  type PublishReply,
+  type SubscribeReply,
+  SYSTEM,
+  utf8Length,
+} from '@aerie/protocol';
+import type { Connection } from '../connections/connection.js';
+import { Refusal } from '../handshake/refusal.js';
+import { answer, ANSWERED, type SystemHandlers } from '../messages/message-handlers.js';
+import { BackplaneUnavailable } from '../publishing/backplane.js';
+import type { NodeChannels } from '../publishing/node-channels.js';
+import type { Publisher } from '../publishing/publisher.js';
+import type { ChannelAccess } from './channel-access.js';
+
+export interface ChannelMessagesOptions {
+  readonly access: ChannelAccess;
+  readonly channels: NodeChannels;
+  readonly publisher: Publisher;
+}
+
+/** `$subscribe`, `$unsubscribe` and `$publish`. */
+export class ChannelMessages {
+  readonly #options: ChannelMessagesOptions;
+
+  constructor(options: ChannelMessagesOptions) {
+    this.#options = options;
+  }
+
+  register(handlers: SystemHandlers): void {
+    handlers.set(SYSTEM.subscribe, (connection, message) => this.#subscribe(connection, message));
+    handlers.set(SYSTEM.unsubscribe, (connection, message) => this.#unsubscribe(connection, message));
+    handlers.set(SYSTEM.publish, (connection, message) => this.#publish(connection, message));
+  }
+
+  async #subscribe(
+    connection: Connection,
+    message: Message,
+  ): Promise<SubscribeReply | Refusal | typeof ANSWERED> {
+    const channel = channelOf(message);
+    if (channel instanceof Refusal) return channel;
+    const refusal = await this.#options.access.subscribe({ connection, channel });
+    if (refusal !== undefined) return refusal;
+    if (connection.channels.has(channel)) return { channel };
+    if (connection.channels.size >= LIMITS.channelsPerConnection)
+      return new Refusal('limit_exceeded', `at most ${LIMITS.channelsPerConnection} channels per connection`);
+    return this.#join(connection, channel, message);
+  }
+
+  // The reply must stand in the outbox before the first publication: it goes out in the same step as the join.
+  async #join(
+    connection: Connection,
+    channel: string,
+    message: Message,
+  ): Promise<SubscribeReply | Refusal | typeof ANSWERED> {
+    try {
+      const joined = await this.#options.channels.join(connection, channel, () =>
+        answer(connection, message, { channel }),
+      );
+      if (joined) return ANSWERED;
+      return connection.channels.has(channel)
+        ? { channel }
+        : new Refusal('unavailable', 'the connection is closing');
+    } catch (error) {
+      if (!(error instanceof BackplaneUnavailable)) throw error;
+      return new Refusal('unavailable', `${message.event}: the backplane did not answer, try again`);
+    }
+  }
+
+  #unsubscribe(connection: Connection, message: Message): { channel: string } | Refusal {
+    const channel = channelOf(message);
+    if (channel instanceof Refusal) return channel;
+    this.#options.channels.leave(connection, channel);
+    return { channel };
+  }
+
+  async #publish(connection: Connection, message: Message): Promise<PublishReply | Refusal> {
+    const wanted = publicationOf(message);
+    if (wanted instanceof Refusal) return wanted;
+    const { channel, event, idempotencyKey } = wanted;
+    const allowed = await this.#options.access.publish({ connection, ...wanted });
+    if (allowed instanceof Refusal) return allowed;
+    const frame: PublicationFrame = { event, channel, data: allowed.data, from: connection.session.user };
+    const outcome = await this.#options.publisher.publish({
+      channel,
+      frame,
+      idempotencyKey: scopedKey(connection, idempotencyKey),
+    });
+    if (!outcome.ok) return new Refusal(outcome.error.code, outcome.error.message);
+    const { epoch, offset } = outcome;
+    return { channel, ...(epoch !== undefined && { epoch }), ...(offset !== undefined && { offset }) };
+  }
+}
+
+// One user's keys can't silence another's publications.
+function scopedKey(connection: Connection, key: string | undefined): string | undefined {
+  return key === undefined ? undefined : `${connection.session.user}:${key}`;
+}
+
+function fieldsOf(message: Message): Record<string, unknown> {
+  return typeof message.data === 'object' && message.data !== null
+    ? (message.data as Record<string, unknown>)
+    : {};
+}
+
+function channelOf(message: Message): string | Refusal {
+  const { channel } = fieldsOf(message);
+  return isChannelName(channel) ? channel : new Refusal('invalid', 'data.channel must be a channel name');
+}
+
+interface WantedPublication {
+  readonly channel: string;
+  readonly event: string;
+  readonly data: unknown;
+  readonly idempotencyKey?: string;
+}
+
+function publicationOf(message: Message): WantedPublication | Refusal {
+  const channel = channelOf(message);
+  if (channel instanceof Refusal) return channel;
+  const { event, data, idempotencyKey } = fieldsOf(message);
+  if (!isEventName(event))
+    return new Refusal('invalid', `data.event must be 1-${LIMITS.eventBytes} bytes and not start with $`);
+  if (idempotencyKey === undefined) return { channel, event, data };
+  if (
+    typeof idempotencyKey !== 'string' ||
+    idempotencyKey === '' ||
+    utf8Length(idempotencyKey) > LIMITS.idempotencyKeyBytes
+  )
+    return new Refusal(
+      'invalid',
+      `data.idempotencyKey must be a string of 1-${LIMITS.idempotencyKeyBytes} bytes`,
+    );
+  return { channel, event, data, idempotencyKey };
+}

@@ -1,0 +1,122 @@
+import type { Connection, ConnectionEnd } from './connection.js';
+
+type Added = (connection: Connection) => void;
+type Left = (connection: Connection, channel: string) => void;
+type Removed = (connection: Connection, end: ConnectionEnd) => void;
+
+const NONE: ReadonlySet<Connection> = new Set();
+
+/**
+ * The connections of this node: by id, by user and by channel, O(1) each way. Nobody is in it who did not pass
+ * authentication and the guards, and there is one way out for every kind of end: `remove`.
+ */
+export class ConnectionRegistry {
+  readonly #connections = new Map<string, Connection>();
+  readonly #byUser = new Map<string, Set<Connection>>();
+  readonly #byChannel = new Map<string, Set<Connection>>();
+  readonly #added = new Set<Added>();
+  readonly #removed = new Set<Removed>();
+  readonly #left = new Set<Left>();
+  #subscriptions = 0;
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  get users(): number {
+    return this.#byUser.size;
+  }
+
+  get channels(): number {
+    return this.#byChannel.size;
+  }
+
+  get subscriptions(): number {
+    return this.#subscriptions;
+  }
+
+  all(): IterableIterator<Connection> {
+    return this.#connections.values();
+  }
+
+  get(id: string): Connection | undefined {
+    return this.#connections.get(id);
+  }
+
+  has(connection: Connection): boolean {
+    return this.#connections.get(connection.id) === connection;
+  }
+
+  ofUser(user: string): ReadonlySet<Connection> {
+    return this.#byUser.get(user) ?? NONE;
+  }
+
+  inChannel(channel: string): ReadonlySet<Connection> {
+    return this.#byChannel.get(channel) ?? NONE;
+  }
+
+  /** Calls `listener` after each addition; the returned function stops that. */
+  onAdded(listener: Added): () => void {
+    this.#added.add(listener);
+    return () => this.#added.delete(listener);
+  }
+
+  /** Calls `listener` after each removal, whatever ended the connection; the returned function stops that. */
+  onRemoved(listener: Removed): () => void {
+    this.#removed.add(listener);
+    return () => this.#removed.delete(listener);
+  }
+
+  /** Calls `listener` each time a connection stops being a member of a channel; the returned function stops that. */
+  onLeft(listener: Left): () => void {
+    this.#left.add(listener);
+    return () => this.#left.delete(listener);
+  }
+
+  add(connection: Connection): void {
+    if (this.#connections.has(connection.id))
+      throw new Error(`connection ${connection.id} is already registered`);
+    this.#connections.set(connection.id, connection);
+    put(this.#byUser, connection.session.user, connection);
+    for (const listener of this.#added) listener(connection);
+  }
+
+  /** False if it was not there: a second end of the same connection changes nothing. */
+  remove(connection: Connection, end: ConnectionEnd): boolean {
+    if (!this.has(connection)) return false;
+    this.#connections.delete(connection.id);
+    take(this.#byUser, connection.session.user, connection);
+    for (const channel of [...connection.channels]) this.leave(connection, channel);
+    for (const listener of this.#removed) listener(connection, end);
+    return true;
+  }
+
+  /** Makes a registered connection a member of a channel; false if it is none or already was. */
+  join(connection: Connection, channel: string): boolean {
+    if (!this.has(connection) || connection.channels.has(channel)) return false;
+    (connection.channels as Set<string>).add(channel);
+    put(this.#byChannel, channel, connection);
+    this.#subscriptions += 1;
+    return true;
+  }
+
+  leave(connection: Connection, channel: string): boolean {
+    if (!(connection.channels as Set<string>).delete(channel)) return false;
+    take(this.#byChannel, channel, connection);
+    this.#subscriptions -= 1;
+    for (const listener of this.#left) listener(connection, channel);
+    return true;
+  }
+}
+
+function put(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+  const set = index.get(key);
+  if (set === undefined) index.set(key, new Set([connection]));
+  else set.add(connection);
+}
+
+function take(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+  const set = index.get(key);
+  set?.delete(connection);
+  if (set?.size === 0) index.delete(key);
+}

@@ -1,0 +1,170 @@
+import { CLOSE, type Close } from '@aerie/protocol';
+import { Outbox } from './outbox.js';
+import type { OutboxBudget } from './outbox-budget.js';
+import type { Session } from './session.js';
+import type { Framing, Transport, Wire } from './wire.js';
+
+/** A goodbye that the peer does not answer is cut after this. */
+const CLOSE_HANDSHAKE_MS = 5_000;
+
+export interface ConnectionOptions {
+  readonly id: string;
+  readonly wire: Wire;
+  readonly session: Session;
+  /** The client's address as admission sees it. */
+  readonly address: string;
+  /** The name of what the client connected to: a gateway's path. */
+  readonly endpoint: string;
+  readonly outboxBytes: number;
+  readonly budget: OutboxBudget;
+  readonly onSlow?: () => void;
+}
+
+export interface ConnectionEnd {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/**
+ * One live transport of a session. All frames to its peer go through its bounded outbox; a peer that reads too slowly is
+ * closed with 4008 instead of filling memory.
+ */
+export class Connection {
+  readonly id: string;
+  readonly address: string;
+  readonly endpoint: string;
+  /** Epoch milliseconds. */
+  readonly openedAt = Date.now();
+  /** Channels that it is subscribed to. Changed by the registry only. */
+  readonly channels: ReadonlySet<string> = new Set();
+  readonly #wire: Wire;
+  readonly #outbox: Outbox;
+  readonly #onSlow: (() => void) | undefined;
+  #session: Session;
+  #closing: Close | undefined;
+  #closedHere = false;
+  #ended = false;
+  #destroyTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.id = options.id;
+    this.address = options.address;
+    this.endpoint = options.endpoint;
+    this.#wire = options.wire;
+    this.#session = options.session;
+    this.#onSlow = options.onSlow;
+    this.#outbox = new Outbox({
+      wire: options.wire,
+      limitBytes: options.outboxBytes,
+      budget: options.budget,
+      onOverflow: () => this.#endAsSlow(),
+    });
+  }
+
+  get transport(): Transport {
+    return this.#wire.transport;
+  }
+
+  get framing(): Framing {
+    return this.#wire.framing;
+  }
+
+  get session(): Session {
+    return this.#session;
+  }
+
+  get isOpen(): boolean {
+    return this.#closing === undefined && !this.#ended;
+  }
+
+  /** What it was closed with by this side; undefined while it is open or where the peer went first. */
+  get closedWith(): Close | undefined {
+    return this.#closedHere ? this.#closing : undefined;
+  }
+
+  /** Bytes queued here or buffered in the transport. */
+  get bytesOwed(): number {
+    return this.#outbox.bytesOwed;
+  }
+
+  get backedUp(): boolean {
+    return this.#outbox.backedUp;
+  }
+
+  /** Replaces the session after a renewal; the user stays the same. */
+  renew(session: Session): void {
+    if (session.user !== this.#session.user) throw new Error('a connection cannot change its user');
+    this.#session = session;
+  }
+
+  /** Sends a direct event: `{"event","data"}`. At most once. */
+  emit(event: string, data?: unknown): void {
+    this.sendPayload(JSON.stringify({ event, data }));
+  }
+
+  /** Sends one encoded frame, not yet wrapped by the transport. */
+  sendPayload(payload: string | Uint8Array): void {
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    this.sendFramed(this.#wire.framing.frame(bytes));
+  }
+
+  /** Sends bytes that already carry this connection's framing, shared between connections. */
+  sendFramed(bytes: Uint8Array, conflateKey?: string): void {
+    if (this.isOpen) this.#outbox.push(bytes, conflateKey);
+  }
+
+  /** Asks the peer for a sign of life. A peer that is behind shows it by reading: nothing more is queued for it. */
+  ping(): void {
+    if (this.isOpen && !this.#outbox.backedUp) this.#wire.ping();
+  }
+
+  pauseReading(): void {
+    this.#wire.pause();
+  }
+
+  resumeReading(): void {
+    if (this.isOpen) this.#wire.resume();
+  }
+
+  /** Says goodbye after everything already sent; cut after 5 s. The first call decides. */
+  close(close: Close): void {
+    if (!this.isOpen) return;
+    this.#closing = close;
+    this.#closedHere = true;
+    this.#goodbye(close);
+  }
+
+  /** The peer said goodbye: what it is still owed is dropped and its goodbye answered. */
+  peerCloses(): void {
+    if (!this.isOpen) return;
+    this.#closing = CLOSE.normal;
+    this.#outbox.discard();
+    this.#goodbye();
+  }
+
+  /** Ends without a goodbye: the peer is dead. */
+  destroy(): void {
+    this.#wire.destroy();
+  }
+
+  /** Called by the transport, once, when the wire is gone. */
+  ended(): void {
+    this.#ended = true;
+    clearTimeout(this.#destroyTimer);
+    this.#outbox.release();
+  }
+
+  #goodbye(close?: Close): void {
+    this.#destroyTimer = setTimeout(() => this.#wire.destroy(), CLOSE_HANDSHAKE_MS);
+    // Reading goes on even where it was paused: the peer's answer is what ends the connection.
+    this.#wire.resume();
+    this.#outbox.finish(() => this.#wire.close(close));
+  }
+
+  #endAsSlow(): void {
+    if (!this.isOpen) return;
+    this.#onSlow?.();
+    this.#outbox.discard();
+    this.close(CLOSE.slowConsumer);
+  }
+}

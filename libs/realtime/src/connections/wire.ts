@@ -1,0 +1,33 @@
+import type { Close } from '@aerie/protocol';
+
+export type Transport = 'websocket' | 'sse' | 'long-polling' | 'grpc';
+
+/** How a transport wraps payloads. Connections with the same framing share the framed bytes of a publication. */
+export interface Framing {
+  readonly name: string;
+  frame(payload: Uint8Array): Buffer;
+}
+
+/**
+ * What a transport gives to a Connection: a byte sink that knows how much it still holds. The connection's outbox stands
+ * before it and hands over at most 64 KiB at a time.
+ */
+export abstract class Wire {
+  abstract readonly transport: Transport;
+  abstract readonly framing: Framing;
+  /** Bytes that were handed over and that the kernel has not taken yet. */
+  abstract readonly bufferedBytes: number;
+  /** Whether reading is stopped. While it is, the heartbeat's deadline stands still. */
+  abstract readonly paused: boolean;
+
+  /** Hands bytes over; `taken` is called once the kernel has them all (not if the wire ends first). */
+  abstract write(bytes: Uint8Array, taken?: () => void): void;
+  /** Sends the transport's own sign of life; the peer's answer counts as inbound. */
+  abstract ping(): void;
+  abstract pause(): void;
+  abstract resume(): void;
+  /** Begins the transport's goodbye; without an argument it answers the peer's. */
+  abstract close(close?: Close): void;
+  /** Ends at once, without a goodbye. */
+  abstract destroy(): void;
+}

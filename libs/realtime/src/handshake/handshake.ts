@@ -1,0 +1,168 @@
+import type { ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
+import type { Admission, AdmissionRefusal } from '../connections/admission.js';
+import type { ConnectionRegistry } from '../connections/connection-registry.js';
+import type { Session } from '../connections/session.js';
+import type { HandshakeRequest } from './authenticator.js';
+import type { FailureCounter } from './failure-counter.js';
+import type { HandshakeGuards } from './handshake-guards.js';
+import type { OriginPolicy } from './origin.js';
+import { Refusal } from './refusal.js';
+import { clearIdentity, sessionOf } from './request-identity.js';
+import type { SessionAuthentication } from './session-authentication.js';
+
+const TOTAL_MS = 10_000;
+
+export interface HandshakeAttempt {
+  readonly request: HandshakeRequest;
+  readonly response: ServerResponse;
+  /** The key under which failures of this client count. */
+  readonly addressGroup: string;
+  /** Undefined where no gateway listens on the path. */
+  readonly guards: HandshakeGuards | undefined;
+  /** Checks everything, consumes nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** Come in as this session; or come in and say who you are in the first message. */
+export type Admitted = { readonly session: Session } | { readonly quarantine: true };
+
+export interface HandshakeOptions {
+  readonly admission: Admission;
+  readonly failures: FailureCounter;
+  readonly origins: OriginPolicy;
+  readonly authentication: SessionAuthentication;
+  readonly registry: ConnectionRegistry;
+  /** Whether a client without a credential may authenticate by its first message. */
+  readonly firstMessage: boolean;
+  /** Connections per user on this node; undefined: no limit. */
+  readonly maxConnectionsPerUser: number | undefined;
+  /** Past the limit: refuse the newcomer, or let it replace the user's oldest connection. */
+  readonly overflow: 'refuse' | 'replace';
+}
+
+/**
+ * Decides about an upgrade before anything is accepted, step by step, cheapest first: drain, capacity, address, path, Origin,
+ * credentials, guards. Each step can refuse; nothing here touches the socket.
+ */
+export class Handshake {
+  readonly #options: HandshakeOptions;
+
+  constructor(options: HandshakeOptions) {
+    this.#options = options;
+  }
+
+  /** Everything up to the upgrade, within 10 s in total. */
+  async admit(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
+    const place = this.#options.admission.hold();
+    const { promise: late, resolve } = Promise.withResolvers<Refusal>();
+    const timer = setTimeout(
+      () => resolve(new Refusal('timeout', 'the handshake took too long', { status: 408 })),
+      TOTAL_MS,
+    );
+    try {
+      return await Promise.race([this.#steps(attempt), late]);
+    } finally {
+      clearTimeout(timer);
+      place.release();
+    }
+  }
+
+  /** The steps that the first message still owes: credentials and guards on the stored request. */
+  async authenticate(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
+    const session = await this.#options.authentication.authenticateMessage(attempt.request, data);
+    if (!(session instanceof Refusal)) return (await this.#guards(attempt)) ?? session;
+    this.#countFailure(attempt, session);
+    return session;
+  }
+
+  /** The same for a live connection. Where it fails, the stored request is as it was: the old session stands. */
+  async renew(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
+    const { user } = sessionOf(attempt.request) ?? {};
+    const restore = clearIdentity(attempt.request);
+    try {
+      const renewed = await this.authenticate(attempt, data);
+      if (renewed instanceof Refusal || renewed.user !== user) restore();
+      return renewed;
+    } catch (error) {
+      restore();
+      throw error;
+    }
+  }
+
+  /** The last look, in the step that registers: the door may have closed, or the user's places been taken, meanwhile. */
+  admits(session: Session): Refusal | undefined {
+    if (this.#options.admission.state === 'closed') return refusalOf('draining');
+    if (this.#options.authentication.isRevoked(session))
+      return new Refusal('unauthenticated', 'not authenticated', { reason: 'revoked' });
+    return this.#userLimit(session);
+  }
+
+  async #steps(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
+    const refusal =
+      this.#capacity() ??
+      (await this.#address(attempt)) ??
+      this.#path(attempt) ??
+      this.#options.origins.check(attempt.request);
+    if (refusal !== undefined) return refusal;
+    const admitted = await this.#identify(attempt);
+    if (admitted instanceof Refusal) this.#countFailure(attempt, admitted);
+    return admitted;
+  }
+
+  #capacity(): Refusal | undefined {
+    const why = this.#options.admission.refuses();
+    return why === undefined ? undefined : refusalOf(why);
+  }
+
+  async #address({ addressGroup }: HandshakeAttempt): Promise<Refusal | undefined> {
+    const blockedMs = await this.#options.failures.blockedForMs(addressGroup);
+    if (blockedMs <= 0) return undefined;
+    return new Refusal('rate_limited', 'too many failed attempts', {
+      retryAfterSeconds: Math.ceil(blockedMs / 1_000),
+    });
+  }
+
+  #path({ guards }: HandshakeAttempt): Refusal | undefined {
+    return guards === undefined ? new Refusal('not_found', 'no gateway at this path') : undefined;
+  }
+
+  async #identify(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
+    const { request, dryRun = false } = attempt;
+    if (this.#options.firstMessage && !this.#options.authentication.hasCredential(request))
+      return { quarantine: true };
+    const session = await this.#options.authentication.authenticate(request, { dryRun });
+    if (session instanceof Refusal) return session;
+    return (await this.#guards(attempt)) ?? this.admits(session) ?? { session };
+  }
+
+  #guards({ guards, request, response }: HandshakeAttempt): Promise<Refusal | undefined> {
+    return guards === undefined ? Promise.resolve(undefined) : guards.run(request, response);
+  }
+
+  #userLimit({ user }: Session): Refusal | undefined {
+    const { maxConnectionsPerUser: max, overflow, registry } = this.#options;
+    if (max === undefined || overflow === 'replace' || registry.ofUser(user).size < max) return undefined;
+    return new Refusal('rate_limited', 'too many connections of this user', {
+      retryAfterSeconds: 5,
+      reason: 'user_limit',
+    });
+  }
+
+  // Only what looks like guessing counts; a crowd behind one address that logs in correctly does not.
+  #countFailure({ addressGroup }: HandshakeAttempt, refusal: Refusal): void {
+    if (refusal.code === 'unauthenticated' || refusal.code === 'forbidden')
+      void this.#options.failures.record(addressGroup).catch(() => undefined);
+  }
+}
+
+function refusalOf(why: AdmissionRefusal): Refusal {
+  if (why === 'draining')
+    return new Refusal('draining', 'this node is shutting down', { retryAfterSeconds: 1 });
+  return new Refusal('overloaded', 'this node is full', { retryAfterSeconds: 5, reason: why });
+}
+
+/** What the log shows of an address: nothing that a proxy could have smuggled in. */
+export function loggableAddress(address: string): string {
+  return isIP(address) === 0 ? 'unknown' : address;
+}

@@ -1,0 +1,42 @@
+const PARAMETER = /^:([A-Za-z_][A-Za-z0-9_]*)$/;
+
+/** A gateway's path: literal segments and `:name` parameters. A trailing slash makes no difference. */
+export class PathPattern {
+  readonly path: string;
+  readonly #segments: readonly string[];
+
+  constructor(path: string) {
+    this.#segments = segmentsOf(path);
+    this.path = `/${this.#segments.join('/')}`;
+  }
+
+  /** The parameters, percent-decoded, or undefined where the path is another one. */
+  match(pathname: string): Record<string, string> | undefined {
+    const segments = segmentsOf(pathname);
+    if (segments.length !== this.#segments.length) return undefined;
+    const params: Record<string, string> = {};
+    for (const [index, expected] of this.#segments.entries()) {
+      const actual = segments[index] ?? '';
+      const name = PARAMETER.exec(expected)?.[1];
+      if (name === undefined && actual !== expected) return undefined;
+      if (name !== undefined) {
+        const value = decoded(actual);
+        if (value === undefined) return undefined;
+        params[name] = value;
+      }
+    }
+    return params;
+  }
+}
+
+function segmentsOf(path: string): string[] {
+  return path.replace(/^\//, '').replace(/\/$/, '').split('/');
+}
+
+function decoded(segment: string): string | undefined {
+  try {
+    return segment === '' ? undefined : decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,58 @@
+export { Channel, ChannelName, ChannelParam, OnPublish, OnSubscribe } from './channels/channel.decorator.js';
+export type {
+  ChannelOptions,
+  ChannelRequest,
+  ChannelRule,
+  PublishRequest,
+  PublishVerdict,
+} from './channels/channel-rule.js';
+export { ChannelRules } from './channels/channel-rules.js';
+export { Admission } from './connections/admission.js';
+export { Connection, type ConnectionEnd } from './connections/connection.js';
+export { ConnectionRegistry } from './connections/connection-registry.js';
+export { Descriptors } from './connections/descriptors.js';
+export type { Session } from './connections/session.js';
+export type { Transport } from './connections/wire.js';
+export { DriverConnections, driverToken } from './driver-token.js';
+export type { AuthOptions, JwtOptions, SessionLike } from './handshake/auth-options.js';
+export {
+  Authenticator,
+  type Credential,
+  type CredentialSource,
+  type HandshakeRequest,
+} from './handshake/authenticator.js';
+export { ClientAddress } from './handshake/client-address.js';
+export { CurrentSession } from './handshake/current-session.decorator.js';
+export { FailureCounter } from './handshake/failure-counter.js';
+export { HandshakeOnly } from './handshake/handshake-only.decorator.js';
+export { OriginPolicy } from './handshake/origin.js';
+export { Refusal } from './handshake/refusal.js';
+export { SessionAuthentication } from './handshake/session-authentication.js';
+export { SessionGuard } from './handshake/session.guard.js';
+export { TicketStore } from './handshake/ticket-store.js';
+export { Tickets } from './handshake/tickets.js';
+export { HttpEdge } from './http/http-edge.js';
+export type { Route, RouteContext, RouteOutcome, RouteReply } from './http/route.js';
+export {
+  type Announced,
+  type Announcement,
+  Backplane,
+  type BackplaneHealth,
+  type BackplaneListener,
+  BackplaneUnavailable,
+} from './publishing/backplane.js';
+export type { CommandOutcome, PublishOutcome } from './publishing/outcome.js';
+export { RealtimeModule } from './realtime.module.js';
+export type { RealtimeAsyncOptions, RealtimeLimits, RealtimeOptions } from './realtime.options.js';
+export {
+  type ChannelHandle,
+  type EventMap,
+  type PublishOptions,
+  type RealtimeInfo,
+  RealtimeService,
+  type UserHandle,
+} from './realtime.service.js';
+export { NodeDirectory, type NodeInfo } from './sessions/node-directory.js';
+export { type Revocation, RevocationLog } from './sessions/revocations.js';
+export { ClientFacade } from './transports/websocket/client-facade.js';
+export { RealtimeWsAdapter } from './transports/websocket/realtime-ws.adapter.js';

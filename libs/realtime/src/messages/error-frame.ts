@@ -1,0 +1,16 @@
+import { type ErrorBody, type ErrorReply, LIMITS, type MessageId } from '@aerie/protocol';
+
+/** The error reply of a message; where the message had no id, in the shape that Nest's ws clients know as well. */
+export function errorFrame(id: MessageId | undefined, error: ErrorBody): string {
+  const reply: ErrorReply = { ...(id !== undefined && { id }), error };
+  if (id !== undefined) return JSON.stringify(reply);
+  return JSON.stringify({ event: 'exception', data: { status: 'error', ...error }, error });
+}
+
+/** The error frame for what is no message: at most 256 bytes, whatever was sent. */
+export function badFrame(id: MessageId | undefined, error: ErrorBody): string {
+  const frame = errorFrame(id, { code: error.code, message: error.message });
+  return Buffer.byteLength(frame) <= LIMITS.errorFrameBytes
+    ? frame
+    : JSON.stringify({ error: { code: error.code, message: '' } });
+}

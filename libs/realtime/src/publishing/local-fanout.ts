@@ -1,0 +1,188 @@
+import type { Connection } from '../connections/connection.js';
+import type { Framing } from '../connections/wire.js';
+
+/** How many receivers one slice of a large pass serves before the event loop gets its turn. */
+const SLICE = 500;
+/** Frames that wait for a channel's next pass are flushed at once beyond this. Bytes. */
+const TURN_BYTES = 1024 * 1024;
+
+/** What becomes of a publication whose receiver is behind: the connection ends, the frame is skipped, or only the latest is kept. */
+export type SlowPolicy = 'disconnect' | 'drop' | 'conflate';
+
+export interface FanoutTarget {
+  members(): Iterable<Connection>;
+  readonly count: number;
+  readonly slow: SlowPolicy;
+}
+
+export interface FanoutOptions {
+  /** Who receives a channel's frames on this node, at this moment; undefined: nobody. */
+  readonly target: (channel: string) => FanoutTarget | undefined;
+  readonly onSent: (frames: number, bytes: number) => void;
+}
+
+/**
+ * Gives a channel's frames to its members on this node. The frames of one turn of the event loop are framed once and
+ * joined, and written once per member: the kernel's write per client is the limit, not JavaScript. A pass over many members
+ * yields to the loop; order per channel is kept, also for a member that leaves in the middle (`flush`, `settle`).
+ */
+export class LocalFanout {
+  readonly #turns = new Map<string, ChannelTurn>();
+  #scheduled = false;
+
+  constructor(private readonly options: FanoutOptions) {}
+
+  /** Channels with frames on their way. */
+  get busy(): number {
+    return this.#turns.size;
+  }
+
+  deliver(channel: string, payload: Uint8Array): void {
+    const turn = this.#turns.get(channel) ?? this.#newTurn(channel);
+    turn.add(payload);
+    if (turn.bytes > TURN_BYTES) turn.start();
+    this.#schedule();
+  }
+
+  /** Call before a channel gets a new member: what was published before it came is none of its business. */
+  flush(channel: string): void {
+    this.#turns.get(channel)?.start();
+  }
+
+  /** Call before a member leaves: it gets what was published until now, and nothing after. */
+  settle(channel: string, leaving: Connection): void {
+    const turn = this.#turns.get(channel);
+    if (turn === undefined) return;
+    turn.start();
+    turn.finishFor(leaving);
+  }
+
+  #newTurn(channel: string): ChannelTurn {
+    const turn = new ChannelTurn(channel, this.options);
+    this.#turns.set(channel, turn);
+    return turn;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#run());
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    for (const [channel, turn] of this.#turns) {
+      turn.start();
+      turn.step();
+      if (turn.idle) this.#turns.delete(channel);
+    }
+    if (this.#turns.size > 0) this.#schedule();
+  }
+}
+
+/** A channel's outbox for one turn, and the passes over its members that have not ended. */
+class ChannelTurn {
+  #frames: Uint8Array[] = [];
+  #passes: Pass[] = [];
+  bytes = 0;
+
+  constructor(
+    private readonly channel: string,
+    private readonly options: FanoutOptions,
+  ) {}
+
+  get idle(): boolean {
+    return this.#frames.length === 0 && this.#passes.length === 0;
+  }
+
+  add(payload: Uint8Array): void {
+    this.#frames.push(payload);
+    this.bytes += payload.byteLength;
+  }
+
+  /** Closes the turn: its frames go to whoever is a member now. */
+  start(): void {
+    if (this.#frames.length === 0) return;
+    const frames = this.#frames;
+    this.#frames = [];
+    this.bytes = 0;
+    const target = this.options.target(this.channel);
+    if (target === undefined) return;
+    const pass = new Pass({ channel: this.channel, frames, slow: target.slow, onSent: this.options.onSent });
+    if (target.count <= SLICE && this.#passes.length === 0) pass.serveAll(target.members());
+    else {
+      pass.remaining = new Set(target.members());
+      this.#passes.push(pass);
+    }
+  }
+
+  step(): void {
+    const first = this.#passes[0];
+    if (first === undefined) return;
+    first.serve(SLICE);
+    if (first.remaining.size === 0) this.#passes.shift();
+  }
+
+  finishFor(leaving: Connection): void {
+    for (const pass of this.#passes) pass.serveEarly(leaving);
+  }
+}
+
+interface PassOptions {
+  readonly channel: string;
+  readonly frames: readonly Uint8Array[];
+  readonly slow: SlowPolicy;
+  readonly onSent: FanoutOptions['onSent'];
+}
+
+/** One walk over the members as they were at its start. */
+class Pass {
+  remaining = new Set<Connection>();
+  readonly #joined = new Map<Framing, Buffer>();
+
+  constructor(private readonly options: PassOptions) {}
+
+  serveAll(members: Iterable<Connection>): void {
+    for (const member of members) this.#send(member);
+  }
+
+  serve(count: number): void {
+    let left = count;
+    for (const member of this.remaining) {
+      if (left === 0) return;
+      left -= 1;
+      this.remaining.delete(member);
+      this.#send(member);
+    }
+  }
+
+  serveEarly(member: Connection): void {
+    if (this.remaining.delete(member)) this.#send(member);
+  }
+
+  #send(member: Connection): void {
+    const { slow, channel, frames, onSent } = this.options;
+    if (slow === 'drop' && member.backedUp) return;
+    const bytes = slow === 'conflate' ? this.#latest(member.framing) : this.#join(member.framing);
+    member.sendFramed(bytes, slow === 'conflate' ? channel : undefined);
+    onSent(frames.length, bytes.byteLength);
+  }
+
+  #join(framing: Framing): Buffer {
+    const known = this.#joined.get(framing);
+    if (known !== undefined) return known;
+    const framed = this.options.frames.map((payload) => framing.frame(payload));
+    const [only] = framed;
+    const joined = framed.length === 1 && only !== undefined ? only : Buffer.concat(framed);
+    this.#joined.set(framing, joined);
+    return joined;
+  }
+
+  #latest(framing: Framing): Buffer {
+    const known = this.#joined.get(framing);
+    if (known !== undefined) return known;
+    const latest = framing.frame(this.options.frames.at(-1) ?? new Uint8Array(0));
+    this.#joined.set(framing, latest);
+    return latest;
+  }
+}

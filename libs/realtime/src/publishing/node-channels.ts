@@ -1,0 +1,139 @@
+import type { Connection } from '../connections/connection.js';
+import type { ConnectionRegistry } from '../connections/connection-registry.js';
+import type { Backplane } from './backplane.js';
+import type { LocalFanout } from './local-fanout.js';
+
+const RETRY_MIN_MS = 250;
+const RETRY_MAX_MS = 5_000;
+
+export interface NodeChannelsOptions {
+  readonly registry: ConnectionRegistry;
+  readonly backplane: Backplane;
+  readonly fanout: LocalFanout;
+}
+
+interface Channel {
+  /** Resolves when the backplane acknowledged the subscription. */
+  ready: Promise<void>;
+  /** Members plus joins under way: at 0 this node stops listening. */
+  holders: number;
+}
+
+/**
+ * Which channels this node listens to: one backplane subscription per channel with a member, however many members. A
+ * member joins after the acknowledgement, so that nothing published after its reply is missed.
+ */
+export class NodeChannels {
+  readonly #options: NodeChannelsOptions;
+  readonly #channels = new Map<string, Channel>();
+  readonly #cold = new Map<string, NodeJS.Timeout>();
+
+  constructor(options: NodeChannelsOptions) {
+    this.#options = options;
+    options.registry.onLeft((_connection, channel) => this.#release(channel));
+  }
+
+  /**
+   * Makes `connection` a member once the backplane listens; `before` runs in the same step, before the channel's first
+   * frame. False if it is one already or is gone. Rejects with `BackplaneUnavailable` if the backplane can't.
+   */
+  async join(
+    connection: Connection,
+    channel: string,
+    before: () => void = () => undefined,
+  ): Promise<boolean> {
+    const entry = this.#hold(channel);
+    try {
+      await entry.ready;
+    } catch (error) {
+      this.#release(channel);
+      throw error;
+    }
+    if (this.#enter(connection, channel, before)) return true;
+    this.#release(channel);
+    return false;
+  }
+
+  /** The same for a channel that the server gives (a user's own): with the backplane away it joins now and hears later. */
+  async joinAnyway(connection: Connection, channel: string, before: () => void): Promise<void> {
+    const entry = this.#hold(channel);
+    const heard = await entry.ready.then(
+      () => true,
+      () => false,
+    );
+    if (!this.#enter(connection, channel, before)) return this.#release(channel);
+    if (!heard) this.#retry(channel, RETRY_MIN_MS);
+  }
+
+  /** Listens to an internal channel for as long as the node lives; with the backplane away, as soon as it is back. */
+  async listen(channel: string): Promise<void> {
+    const { ready } = this.#hold(channel);
+    await ready.catch(() => this.#retry(channel, RETRY_MIN_MS));
+  }
+
+  /** Takes a member out after it got what was published before. */
+  leave(connection: Connection, channel: string): boolean {
+    this.#options.fanout.settle(channel, connection);
+    return this.#options.registry.leave(connection, channel);
+  }
+
+  close(): void {
+    for (const timer of this.#cold.values()) clearTimeout(timer);
+    this.#cold.clear();
+  }
+
+  #enter(connection: Connection, channel: string, before?: () => void): boolean {
+    this.#options.fanout.flush(channel);
+    if (!connection.isOpen || !this.#options.registry.join(connection, channel)) return false;
+    before?.();
+    return true;
+  }
+
+  #hold(channel: string): Channel {
+    const known = this.#channels.get(channel);
+    if (known !== undefined) {
+      known.holders += 1;
+      return known;
+    }
+    const ready = this.#options.backplane.subscribe(channel);
+    ready.catch(() => undefined);
+    const entry = { ready, holders: 1 };
+    this.#channels.set(channel, entry);
+    return entry;
+  }
+
+  #release(channel: string): void {
+    const entry = this.#channels.get(channel);
+    if (entry === undefined) return;
+    entry.holders -= 1;
+    if (entry.holders > 0) return;
+    this.#channels.delete(channel);
+    clearTimeout(this.#cold.get(channel));
+    this.#cold.delete(channel);
+    void this.#options.backplane.unsubscribe(channel);
+  }
+
+  #retry(channel: string, waitMs: number): void {
+    if (this.#cold.has(channel)) return;
+    const timer = setTimeout(
+      () => void this.#subscribeAgain(channel, waitMs),
+      waitMs * (0.5 + Math.random() / 2),
+    );
+    this.#cold.set(channel, timer.unref());
+  }
+
+  async #subscribeAgain(channel: string, waitMs: number): Promise<void> {
+    const entry = this.#channels.get(channel);
+    if (entry === undefined) return;
+    const ready = this.#options.backplane.subscribe(channel);
+    ready.catch(() => undefined);
+    entry.ready = ready;
+    const heard = await ready.then(
+      () => true,
+      () => false,
+    );
+    this.#cold.delete(channel);
+    if (!heard && this.#channels.get(channel) === entry)
+      this.#retry(channel, Math.min(RETRY_MAX_MS, waitMs * 2));
+  }
+}

@@ -1,0 +1,86 @@
+import { CLOSE } from '@aerie/protocol';
+import type { ConnectionRegistry } from './connections/connection-registry.js';
+import type { Heartbeat } from './connections/heartbeat.js';
+import type { OutboxBudget } from './connections/outbox-budget.js';
+import type { DriverConnections } from './driver-token.js';
+import type { FailureCounter } from './handshake/failure-counter.js';
+import type { Quarantine } from './handshake/quarantine.js';
+import type { HttpEdge } from './http/http-edge.js';
+import type { RealtimeMetrics } from './metrics/meter.js';
+import type { Backplane, BackplaneListener } from './publishing/backplane.js';
+import { BROADCAST_CHANNEL, CONTROL_CHANNEL } from './publishing/internal-channels.js';
+import type { LocalFanout } from './publishing/local-fanout.js';
+import type { NodeChannels } from './publishing/node-channels.js';
+import type { Control } from './sessions/control.js';
+import type { NodePresence } from './sessions/node-presence.js';
+import type { RevocationLog } from './sessions/revocations.js';
+import type { SessionExpiry } from './sessions/session-expiry.js';
+
+export interface RealtimeNodeParts {
+  readonly registry: ConnectionRegistry;
+  readonly heartbeat: Heartbeat;
+  readonly budget: OutboxBudget;
+  readonly quarantine: Quarantine;
+  readonly edge: HttpEdge;
+  readonly metrics: RealtimeMetrics;
+  readonly backplane: Backplane;
+  readonly failures: FailureCounter;
+  readonly revocations: RevocationLog;
+  readonly fanout: LocalFanout;
+  readonly channels: NodeChannels;
+  readonly control: Control;
+  readonly presence: NodePresence;
+  readonly expiry: SessionExpiry;
+  readonly connections: DriverConnections | undefined;
+}
+
+/** One gateway process: starts the drivers before anyone may come in, and closes them when everyone has left. */
+export class RealtimeNode implements BackplaneListener {
+  readonly #parts: RealtimeNodeParts;
+
+  constructor(parts: RealtimeNodeParts) {
+    this.#parts = parts;
+    parts.registry.onAdded(() => parts.metrics.connectionsOpened.inc());
+    parts.registry.onRemoved((_connection, { code }) => parts.metrics.connectionClosed(code));
+  }
+
+  async start(): Promise<void> {
+    const { backplane, revocations, control, channels, presence } = this.#parts;
+    await revocations.start((revocation) => control.applyRevocation(revocation));
+    await backplane.start(this);
+    await Promise.all([channels.listen(CONTROL_CHANNEL), channels.listen(BROADCAST_CHANNEL)]);
+    await presence.start();
+  }
+
+  deliver(channel: string, frame: Uint8Array): void {
+    if (channel === CONTROL_CHANNEL) this.#parts.control.receive(frame);
+    else this.#parts.fanout.deliver(channel, frame);
+  }
+
+  gap(): void {
+    this.#parts.metrics.backplaneGaps.inc();
+    // Whom it names must not stay because the news of it was lost; the log's own rounds go on trying.
+    void this.#parts.revocations.refresh().catch(() => undefined);
+  }
+
+  async stop(): Promise<void> {
+    const { registry, quarantine, heartbeat, budget, expiry, channels, edge } = this.#parts;
+    quarantine.clear(CLOSE.goingAway);
+    for (const connection of [...registry.all()]) connection.destroy();
+    heartbeat.close();
+    budget.close();
+    expiry.close();
+    channels.close();
+    edge.detach();
+    await this.#closeDrivers();
+  }
+
+  async #closeDrivers(): Promise<void> {
+    const { presence, backplane, revocations, failures, connections } = this.#parts;
+    await presence.stop();
+    await backplane.close();
+    await revocations.close();
+    await failures.close();
+    await connections?.close();
+  }
+}

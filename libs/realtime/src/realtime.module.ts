@@ -1,0 +1,199 @@
+import {
+  type DynamicModule,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+  type Type,
+} from '@nestjs/common';
+import { Server } from 'node:net';
+import type { Server as HttpServer } from 'node:http';
+import { ExternalContextCreator, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
+import { ApiTarget } from './api/api-target.js';
+import { ChannelAccess } from './channels/channel-access.js';
+import { ChannelMessages } from './channels/channel-messages.js';
+import { ChannelRules } from './channels/channel-rules.js';
+import { decoratedChannels } from './channels/decorated-channels.js';
+import { Admission } from './connections/admission.js';
+import { ConnectionRegistry } from './connections/connection-registry.js';
+import { Descriptors } from './connections/descriptors.js';
+import { Heartbeat } from './connections/heartbeat.js';
+import { OutboxBudget } from './connections/outbox-budget.js';
+import { Drain } from './drain/drain.js';
+import { DriverConnections, driverToken } from './driver-token.js';
+import { ClientAddress } from './handshake/client-address.js';
+import { FailureCounter } from './handshake/failure-counter.js';
+import { OriginPolicy } from './handshake/origin.js';
+import { Quarantine } from './handshake/quarantine.js';
+import { SessionAuthentication } from './handshake/session-authentication.js';
+import { SessionGuard } from './handshake/session.guard.js';
+import { ticketRoute } from './handshake/ticket.route.js';
+import { Tickets } from './handshake/tickets.js';
+import { REALTIME_AUTH_OPTIONS } from './handshake/tokens.js';
+import { BackplaneWatch } from './health/backplane-watch.js';
+import { HttpEdge } from './http/http-edge.js';
+import { SystemHandlers } from './messages/message-handlers.js';
+import { registerPing } from './messages/ping.js';
+import { RealtimeMetrics } from './metrics/meter.js';
+import { Backplane } from './publishing/backplane.js';
+import { LocalFanout } from './publishing/local-fanout.js';
+import { NodeChannels } from './publishing/node-channels.js';
+import { RealtimeNode } from './realtime-node.js';
+import { REALTIME_OPTIONS, type RealtimeAsyncOptions, type RealtimeOptions } from './realtime.options.js';
+import { RealtimeService } from './realtime.service.js';
+import { Control } from './sessions/control.js';
+import { NodePresence } from './sessions/node-presence.js';
+import { Renewal } from './sessions/renewal.js';
+import { RevocationLog } from './sessions/revocations.js';
+import { SessionExpiry } from './sessions/session-expiry.js';
+import { RealtimeWsAdapter } from './transports/websocket/realtime-ws.adapter.js';
+import { WebSocketTransport } from './transports/websocket/websocket-transport.js';
+import { CONNECTIONS } from './wiring/connections.js';
+import { HANDSHAKE } from './wiring/handshake.js';
+import { NODE } from './wiring/node.js';
+import { PORTS } from './wiring/ports.js';
+import { PUBLISHING } from './wiring/publishing.js';
+import { WEBSOCKET } from './wiring/websocket.js';
+
+const EXPORTS = [
+  Admission,
+  ApiTarget,
+  Backplane,
+  BackplaneWatch,
+  ClientAddress,
+  ConnectionRegistry,
+  Descriptors,
+  Drain,
+  FailureCounter,
+  HttpEdge,
+  OriginPolicy,
+  OutboxBudget,
+  Quarantine,
+  REALTIME_AUTH_OPTIONS,
+  RealtimeMetrics,
+  RealtimeService,
+  RevocationLog,
+  SessionAuthentication,
+  SessionGuard,
+  Tickets,
+];
+
+/**
+ * Aerie in an application: one import, and its gateway classes hold authenticated WebSockets that any node can reach. Global:
+ * every module may inject `RealtimeService` and `ConnectionRegistry`.
+ */
+@Module({})
+export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
+  #node: RealtimeNode | undefined;
+
+  constructor(private readonly modules: ModuleRef) {}
+
+  static forRoot(options: RealtimeOptions): DynamicModule {
+    return RealtimeModule.forRootAsync({ useFactory: () => options });
+  }
+
+  static forRootAsync({ imports = [], inject = [], useFactory }: RealtimeAsyncOptions): DynamicModule {
+    const options = { provide: REALTIME_OPTIONS, inject, useFactory };
+    return {
+      module: RealtimeModule,
+      global: true,
+      imports,
+      providers: [options, ...PORTS, ...CONNECTIONS, ...HANDSHAKE, ...PUBLISHING, ...WEBSOCKET, ...NODE],
+      exports: EXPORTS,
+    };
+  }
+
+  async onModuleInit(): Promise<void> {
+    this.#registerHandlers();
+    this.#registerChannels();
+    this.#mountTickets();
+    this.#node = this.#assembleNode();
+    await this.#node.start();
+  }
+
+  onApplicationBootstrap(): void {
+    const server: unknown = this.#get(HttpAdapterHost).httpAdapter.getHttpServer();
+    if (server instanceof Server) this.#get(Descriptors).watch(server);
+    if (server instanceof Server) this.#get(HttpEdge).attach(server as HttpServer);
+    this.#get(RealtimeWsAdapter).openOwnPorts();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#node?.stop();
+  }
+
+  #registerHandlers(): void {
+    const handlers = this.#get(SystemHandlers);
+    const transport = this.#get(WebSocketTransport);
+    registerPing(handlers);
+    this.#get(ChannelMessages).register(handlers);
+    new Renewal({
+      authenticate: (connection, data) => transport.renew(connection, data),
+      access: this.#get(ChannelAccess),
+      channels: this.#get(NodeChannels),
+      expiry: this.#get(SessionExpiry),
+    }).register(handlers);
+  }
+
+  #registerChannels(): void {
+    const rules = this.#get(ChannelRules);
+    const transport = this.#get(WebSocketTransport);
+    const decorated = decoratedChannels({
+      modules: this.#get(ModulesContainer),
+      contexts: this.#get(ExternalContextCreator),
+      clientOf: (connection) => transport.clientOf(connection),
+    });
+    for (const rule of [...(this.#options.channels ?? []), ...decorated]) rules.add(rule);
+  }
+
+  #mountTickets(): void {
+    if (this.#options.tickets !== true) return;
+    const addresses = this.#get(ClientAddress);
+    const transport = this.#get(WebSocketTransport);
+    const route = ticketRoute({
+      authentication: this.#get(SessionAuthentication),
+      tickets: this.#get(Tickets),
+      origins: this.#get(OriginPolicy),
+      failures: this.#get(FailureCounter),
+      prepare: (request) => transport.prepare(request),
+      addressGroupOf: (request) => addresses.groupOf(addresses.of(request)),
+    });
+    this.#get(HttpEdge).add(route);
+  }
+
+  #assembleNode(): RealtimeNode {
+    return new RealtimeNode({
+      registry: this.#get(ConnectionRegistry),
+      heartbeat: this.#get(Heartbeat),
+      budget: this.#get(OutboxBudget),
+      quarantine: this.#get(Quarantine),
+      edge: this.#get(HttpEdge),
+      metrics: this.#get(RealtimeMetrics),
+      backplane: this.#get(Backplane),
+      failures: this.#get(FailureCounter),
+      revocations: this.#get(RevocationLog),
+      fanout: this.#get(LocalFanout),
+      channels: this.#get(NodeChannels),
+      control: this.#get(Control),
+      presence: this.#get(NodePresence),
+      expiry: this.#get(SessionExpiry),
+      connections: this.#driverConnections(),
+    });
+  }
+
+  get #options(): RealtimeOptions {
+    return this.modules.get<RealtimeOptions>(REALTIME_OPTIONS);
+  }
+
+  #driverConnections(): DriverConnections | undefined {
+    try {
+      return this.modules.get<DriverConnections>(driverToken(DriverConnections), { strict: false });
+    } catch {
+      return undefined;
+    }
+  }
+
+  #get<Part>(token: abstract new (...args: never[]) => Part): Part {
+    return this.modules.get<Part>(token as Type<Part>, { strict: false });
+  }
+}

@@ -1,0 +1,130 @@
+import { isChannelName, isEventName, isUserId, userChannel } from '@aerie/protocol';
+import { Injectable } from '@nestjs/common';
+import type { Connection } from './connections/connection.js';
+import { ConnectionRegistry } from './connections/connection-registry.js';
+import { BackplaneWatch } from './health/backplane-watch.js';
+import { Backplane } from './publishing/backplane.js';
+import { BROADCAST_CHANNEL } from './publishing/internal-channels.js';
+import type { CommandOutcome, PublishOutcome } from './publishing/outcome.js';
+import { Publisher } from './publishing/publisher.js';
+import { Control } from './sessions/control.js';
+import type { NodeInfo } from './sessions/node-directory.js';
+import { NodePresence } from './sessions/node-presence.js';
+import type { Revocation } from './sessions/revocations.js';
+
+/** Event names and what travels with them. Declare one and share it with the client. */
+export type EventMap = Record<string, unknown>;
+type EventOf<Events> = keyof Events & string;
+
+export interface PublishOptions {
+  /** A repeat with the same key, within five minutes and in the same channel, announces nothing. Default: a random one. */
+  readonly idempotencyKey?: string;
+}
+
+/** A named stream of publications. */
+export interface ChannelHandle<Events> {
+  /** Announces to every subscriber on every node. Failures are values. */
+  publish<Event extends EventOf<Events>>(
+    event: Event,
+    data: Events[Event],
+    options?: PublishOptions,
+  ): Promise<PublishOutcome>;
+}
+
+/** One user, on whichever nodes its connections are. */
+export interface UserHandle<Events> {
+  /** Sends a direct event to all of the user's connections. At most once. */
+  emit<Event extends EventOf<Events>>(event: Event, data: Events[Event]): Promise<PublishOutcome>;
+  /** Closes all of the user's connections: 4403, or 4401 where it may come back. */
+  disconnect(options?: { reconnect?: boolean }): Promise<CommandOutcome>;
+  /** Takes the user out of a channel. */
+  unsubscribe(channel: string): Promise<CommandOutcome>;
+  /** Whether the user has a connection to this node. */
+  isOnline(): boolean;
+  /** The user's connections to this node. */
+  connections(): readonly Connection[];
+}
+
+export interface RealtimeInfo {
+  readonly node: string;
+  readonly connections: number;
+  readonly users: number;
+  readonly channels: number;
+  readonly backplane: { readonly name: string; readonly shared: boolean; readonly up: boolean };
+  readonly nodes: readonly NodeInfo[];
+}
+
+/** What an application does with realtime: reach channels and users on any node. */
+@Injectable()
+export class RealtimeService<Events = EventMap> {
+  constructor(
+    private readonly publisher: Publisher,
+    private readonly control: Control,
+    private readonly registry: ConnectionRegistry,
+    private readonly backplane: Backplane,
+    private readonly watch: BackplaneWatch,
+    private readonly presence: NodePresence,
+  ) {}
+
+  /** Throws on what is no channel name: `encodeSegment` of `@aerie/protocol` makes any value one segment. */
+  channel(name: string): ChannelHandle<Events> {
+    if (!isChannelName(name)) throw new TypeError('not a channel name');
+    return {
+      publish: (event, data, { idempotencyKey } = {}) => {
+        assertEvent(event);
+        return this.publisher.publish({
+          channel: name,
+          frame: { event, channel: name, data },
+          idempotencyKey,
+        });
+      },
+    };
+  }
+
+  user(id: string): UserHandle<Events> {
+    if (!isUserId(id)) throw new TypeError('not a user id');
+    return {
+      emit: (event, data) => {
+        assertEvent(event);
+        return this.publisher.publish({ channel: userChannel(id), frame: { event, data } });
+      },
+      disconnect: ({ reconnect = false } = {}) => this.control.disconnect(id, reconnect),
+      unsubscribe: (channel) => this.control.unsubscribe(id, channel),
+      isOnline: () => this.registry.ofUser(id).size > 0,
+      connections: () => [...this.registry.ofUser(id)],
+    };
+  }
+
+  /** Sends a direct event to every connection of every node. */
+  broadcast<Event extends EventOf<Events>>(
+    event: Event,
+    data: Events[Event],
+    { idempotencyKey }: PublishOptions = {},
+  ): Promise<PublishOutcome> {
+    assertEvent(event);
+    return this.publisher.publish({ channel: BROADCAST_CHANNEL, frame: { event, data }, idempotencyKey });
+  }
+
+  /** Ends the sessions that the revocation names, now and for later handshakes, on every node. */
+  revoke(revocation: Revocation): Promise<CommandOutcome> {
+    return this.control.revoke(revocation);
+  }
+
+  async info(): Promise<RealtimeInfo> {
+    const { size: connections, users, channels } = this.registry;
+    const { name, shared } = this.backplane;
+    return {
+      node: this.presence.node,
+      connections,
+      users,
+      channels,
+      backplane: { name, shared, up: this.watch.status.up },
+      nodes: await this.presence.nodes(),
+    };
+  }
+}
+
+function assertEvent(event: string): void {
+  if (!isEventName(event))
+    throw new TypeError('not an event name: 1-128 bytes, no control characters, not starting with $');
+}

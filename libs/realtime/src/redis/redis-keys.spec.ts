@@ -1,0 +1,30 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RedisKeys } from './redis-keys.js';
+
+describe('the Redis keys', () => {
+  it('lead back from the Pub/Sub channel to the channel, for any name', () => {
+    const names = fc.stringMatching(/^[$A-Za-z0-9_.:@%=+-]{1,50}$/);
+    fc.assert(
+      fc.property(names, (channel) => {
+        expect(new RedisKeys('app:').channelOf(new RedisKeys('app:').live(channel))).toBe(channel);
+      }),
+    );
+  });
+
+  it('put everything of a channel into one slot', () => {
+    const keys = new RedisKeys();
+    const hashTag = /\{(.+?)\}/;
+    expect(hashTag.exec(keys.once('room:7', 'k'))?.[1]).toBe('room:7');
+    expect(hashTag.exec(keys.live('room:7'))?.[1]).toBe('room:7');
+  });
+
+  it('know what belongs to somebody else', () => {
+    expect(new RedisKeys('one:').channelOf(new RedisKeys('two:').live('room:7'))).toBeUndefined();
+    expect(new RedisKeys('one:').channelOf('one:1:{room:7}:other')).toBeUndefined();
+  });
+
+  it.each(['a{b', 'a}', 'a b'])('refuse the prefix %j', (prefix) => {
+    expect(() => new RedisKeys(prefix)).toThrow(/prefix/);
+  });
+});

@@ -1,0 +1,61 @@
+import { CLOSE, type Message, SYSTEM } from '@aerie/protocol';
+import type { ChannelAccess } from '../channels/channel-access.js';
+import type { Connection } from '../connections/connection.js';
+import type { Session } from '../connections/session.js';
+import { Refusal } from '../handshake/refusal.js';
+import type { SystemHandlers } from '../messages/message-handlers.js';
+import type { NodeChannels } from '../publishing/node-channels.js';
+import type { SessionExpiry } from './session-expiry.js';
+
+export interface RenewalOptions {
+  /** Authenticates the `$auth` of a live connection by its stored handshake request. */
+  readonly authenticate: (connection: Connection, data: unknown) => Promise<Session | Refusal>;
+  readonly access: ChannelAccess;
+  readonly channels: NodeChannels;
+  readonly expiry: SessionExpiry;
+}
+
+/**
+ * `$auth` on a live session: the same user gets a new expiry and new claims. A failure is an error reply and the old session
+ * stands; another user's token ends the connection. Channels that the new claims no longer allow are left.
+ */
+export class Renewal {
+  readonly #options: RenewalOptions;
+
+  constructor(options: RenewalOptions) {
+    this.#options = options;
+  }
+
+  register(handlers: SystemHandlers): void {
+    handlers.set(SYSTEM.auth, (connection, message) => this.#renew(connection, message));
+  }
+
+  async #renew(connection: Connection, message: Message): Promise<Refusal | { expiresAt: number | null }> {
+    const session = await this.#options.authenticate(connection, message.data);
+    if (session instanceof Refusal) return session;
+    if (session.user !== connection.session.user) {
+      connection.close(CLOSE.policy);
+      return new Refusal('forbidden', 'another user');
+    }
+    connection.renew(session);
+    this.#options.expiry.watch(connection);
+    await this.#leaveForbidden(connection);
+    return { expiresAt: session.expiresAt ?? null };
+  }
+
+  async #leaveForbidden(connection: Connection): Promise<void> {
+    for (const channel of [...connection.channels]) {
+      const refusal = await this.#options.access
+        .subscribe({ connection, channel })
+        .catch(() => new Refusal('internal', 'rule failed'));
+      // A rule that can't answer now takes nothing away.
+      if (
+        refusal === undefined ||
+        refusal.status >= 500 ||
+        !this.#options.channels.leave(connection, channel)
+      )
+        continue;
+      connection.emit(SYSTEM.unsubscribed, { channel, reason: 'forbidden' });
+    }
+  }
+}

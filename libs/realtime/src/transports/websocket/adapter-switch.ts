@@ -1,0 +1,123 @@
+import type { Server } from 'node:http';
+import { Logger, type WebSocketAdapter, type WsMessageHandler } from '@nestjs/common';
+import type { ApplicationConfig } from '@nestjs/core';
+import { WsAdapter } from '@nestjs/platform-ws';
+import type { Observable } from 'rxjs';
+import { PathPattern } from '../../handshake/path-pattern.js';
+import { ClientFacade } from './client-facade.js';
+import type { RealtimeWsAdapter } from './realtime-ws.adapter.js';
+
+export interface AdapterSwitchOptions {
+  readonly aerie: RealtimeWsAdapter;
+  /** Gateway paths that are Aerie's where another adapter serves the rest. */
+  readonly paths: readonly string[];
+  /** The adapter that Nest would have taken by itself, where its package is installed. */
+  readonly fallback: ((server: Server) => WebSocketAdapter) | undefined;
+  readonly httpServer: () => Server;
+}
+
+type Disconnect = (...args: unknown[]) => void;
+
+/**
+ * Lets two WebSocket adapters serve one application: gateways on Aerie's paths are Aerie's, the rest stays with the adapter
+ * that had them. Without another adapter all gateways are Aerie's.
+ */
+export class AdapterSwitch implements WebSocketAdapter {
+  readonly #logger = new Logger('AerieAdapter');
+  readonly #options: AdapterSwitchOptions;
+  readonly #paths: ReadonlySet<string>;
+  readonly #foreign = new Set<object>();
+  #other: WebSocketAdapter | undefined;
+  #forceClose = false;
+
+  constructor(options: AdapterSwitchOptions) {
+    this.#options = options;
+    this.#paths = new Set(options.paths.map((path) => new PathPattern(path).path));
+  }
+
+  /** Takes the application's adapter slot. An adapter that is set later, or was before, goes beside Aerie's. */
+  install(config: ApplicationConfig): void {
+    const before: unknown = config.getIoAdapter();
+    config.setIoAdapter(this);
+    if (isAdapter(before)) this.#adopt(before);
+    config.setIoAdapter = (adapter: WebSocketAdapter) => this.#adopt(adapter);
+  }
+
+  set forceCloseConnections(force: boolean) {
+    this.#forceClose = force;
+    this.#tellForceClose();
+  }
+
+  create(port: number, options: { path?: string; namespace?: unknown } = {}): unknown {
+    const other = this.#isOurs(options) ? undefined : this.#otherAdapter();
+    if (other === undefined) return this.#options.aerie.create(port, options);
+    const server: unknown = other.create(port, options);
+    if (typeof server === 'object' && server !== null) this.#foreign.add(server);
+    return server;
+  }
+
+  bindClientConnect(server: object, callback: Disconnect): void {
+    this.#ownerOf(server).bindClientConnect(server, callback);
+  }
+
+  bindClientDisconnect(client: object, callback: Disconnect): void {
+    const adapter: WebSocketAdapter =
+      client instanceof ClientFacade ? this.#options.aerie : (this.#other ?? this.#options.aerie);
+    adapter.bindClientDisconnect?.(client, callback);
+  }
+
+  bindMessageHandlers(
+    client: object,
+    handlers: WsMessageHandler[],
+    transform: (data: unknown) => Observable<unknown>,
+  ): void {
+    const adapter: WebSocketAdapter =
+      client instanceof ClientFacade ? this.#options.aerie : (this.#other ?? this.#options.aerie);
+    adapter.bindMessageHandlers(client, handlers, transform);
+  }
+
+  close(server: object): unknown {
+    return this.#ownerOf(server).close(server);
+  }
+
+  async dispose(): Promise<void> {
+    await this.#options.aerie.dispose();
+    if (this.#other !== undefined && 'dispose' in this.#other && typeof this.#other.dispose === 'function')
+      await this.#other.dispose();
+    this.#foreign.clear();
+  }
+
+  #adopt(adapter: WebSocketAdapter): void {
+    if (adapter === this || adapter === this.#options.aerie) return;
+    if (adapter.constructor === WsAdapter) this.#logger.log("Aerie serves the gateways of Nest's WsAdapter");
+    else {
+      this.#other = adapter;
+      this.#tellForceClose();
+    }
+  }
+
+  #isOurs({ path, namespace }: { path?: string; namespace?: unknown }): boolean {
+    return namespace === undefined && path !== undefined && this.#paths.has(new PathPattern(path).path);
+  }
+
+  #otherAdapter(): WebSocketAdapter | undefined {
+    if (this.#other === undefined && this.#options.fallback !== undefined) {
+      this.#other = this.#options.fallback(this.#options.httpServer());
+      this.#tellForceClose();
+    }
+    return this.#other;
+  }
+
+  #ownerOf(server: object): WebSocketAdapter {
+    return this.#foreign.has(server) ? (this.#other ?? this.#options.aerie) : this.#options.aerie;
+  }
+
+  #tellForceClose(): void {
+    if (this.#other !== undefined && 'forceCloseConnections' in this.#other)
+      this.#other.forceCloseConnections = this.#forceClose;
+  }
+}
+
+function isAdapter(value: unknown): value is WebSocketAdapter {
+  return typeof value === 'object' && value !== null && 'bindMessageHandlers' in value;
+}

@@ -1,0 +1,171 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http';
+import { CLOSE, closeAdvice, type Close } from '@aerie/protocol';
+import { WsException } from '@nestjs/websockets';
+import type { Connection } from '../../connections/connection.js';
+import type { Session } from '../../connections/session.js';
+import type { HandshakeRequest } from '../../handshake/authenticator.js';
+import { errorBody } from '../../handshake/expected-error.js';
+import { errorFrame } from '../../messages/error-frame.js';
+import { currentMessage } from '../../messages/message-context.js';
+import type { ApplicationHandlers } from '../../messages/message-handlers.js';
+import { binaryFrame, textFraming } from './frame.js';
+
+type Sent = (error?: Error) => void;
+/** A gateway's method behind its guards, pipes, interceptors and filters. */
+type GatewayHandler = (data: unknown, event: string) => unknown;
+
+const EXCEPTION_FRAME = '{"event":"exception"';
+
+/**
+ * What gateway classes get as their client: it reads like a socket of `ws`, but all it sends goes through the connection's
+ * outbox, and it carries what the handshake found out, so that guards written for HTTP requests work on it too.
+ */
+export class ClientFacade extends EventEmitter {
+  readonly CONNECTING = 0;
+  readonly OPEN = 1;
+  readonly CLOSING = 2;
+  readonly CLOSED = 3;
+  readonly #connection: Connection;
+  readonly #request: HandshakeRequest;
+  readonly #handlers = new Map<string, GatewayHandler>();
+  readonly #preparations: Promise<unknown>[] = [];
+  #ended = false;
+  /** Set by guards of the application, as on an HTTP request. */
+  user: unknown;
+
+  constructor(connection: Connection, request: HandshakeRequest) {
+    super();
+    this.#connection = connection;
+    this.#request = request;
+    this.user = request.user;
+  }
+
+  get connection(): Connection {
+    return this.#connection;
+  }
+
+  get id(): string {
+    return this.#connection.id;
+  }
+
+  get session(): Session {
+    return this.#connection.session;
+  }
+
+  get request(): HandshakeRequest {
+    return this.#request;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#request.headers;
+  }
+
+  get ip(): string {
+    return this.#request.ip;
+  }
+
+  get params(): Readonly<Record<string, string>> {
+    return this.#request.params;
+  }
+
+  get query(): Readonly<Record<string, string | string[]>> {
+    return this.#request.query;
+  }
+
+  get cookies(): Readonly<Record<string, string>> {
+    return this.#request.cookies;
+  }
+
+  get readyState(): 1 | 2 | 3 {
+    if (this.#ended) return this.CLOSED;
+    return this.#connection.isOpen ? this.OPEN : this.CLOSING;
+  }
+
+  get bufferedAmount(): number {
+    return this.#connection.bytesOwed;
+  }
+
+  get protocol(): string {
+    return '';
+  }
+
+  send(data: string | Uint8Array | ArrayBuffer, options?: { binary?: boolean } | Sent, done?: Sent): void {
+    const sent = typeof options === 'function' ? options : done;
+    const binary = typeof options === 'object' ? options.binary : undefined;
+    if (!this.#connection.isOpen) {
+      sent?.(new Error('the connection is closed'));
+      return;
+    }
+    if (typeof data === 'string') noteException(data);
+    const bytes = typeof data === 'string' ? Buffer.from(data) : new Uint8Array(data);
+    const asBinary = binary ?? typeof data !== 'string';
+    this.#connection.sendFramed(asBinary ? binaryFrame(bytes) : textFraming.frame(bytes));
+    if (sent !== undefined) setImmediate(sent);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#connection.close(code === undefined ? CLOSE.normal : applicationClose(code, reason));
+  }
+
+  terminate(): void {
+    this.#connection.destroy();
+  }
+
+  ping(): void {
+    this.#connection.ping();
+  }
+
+  /** The application's handlers for this client's messages; the first class that names an event has it. */
+  get handlers(): ApplicationHandlers {
+    return {
+      get: (event) => {
+        const handler = this.#handlers.get(event);
+        return handler && ((message) => handler(message.data, message.event));
+      },
+    };
+  }
+
+  handle(event: string, handler: GatewayHandler): void {
+    if (!this.#handlers.has(event)) this.#handlers.set(event, handler);
+  }
+
+  /** Something that must end before the client's messages are answered: an asynchronous `handleConnection`. */
+  prepareWith(preparation: Promise<unknown>): void {
+    this.#preparations.push(preparation);
+  }
+
+  async prepared(): Promise<void> {
+    await Promise.all(this.#preparations.splice(0));
+  }
+
+  /** What Nest's default filter tells of an exception: the message's error reply. */
+  fail(exception: unknown): void {
+    const context = currentMessage();
+    if (context === undefined) {
+      this.#connection.sendPayload(errorFrame(undefined, errorBody(exception)));
+      return;
+    }
+    context.failed = true;
+    context.failure = exception;
+  }
+
+  /** Called once by the transport: the socket is gone. */
+  ended(code: number, reason: string): void {
+    this.#ended = true;
+    this.emit('close', code, Buffer.from(reason));
+    this.removeAllListeners();
+  }
+}
+
+// A filter of the application has answered in its own way: a message with an id still gets its error reply.
+function noteException(frame: string): void {
+  const context = currentMessage();
+  if (context?.message.id === undefined || context.failed || !frame.startsWith(EXCEPTION_FRAME)) return;
+  context.failed = true;
+  context.failure = new WsException('refused by the application');
+}
+
+function applicationClose(code: number, reason = ''): Close {
+  return { code, reason, advice: closeAdvice(code) };
+}

@@ -1,0 +1,121 @@
+import type { Socket } from 'node:net';
+import { CLOSE, type Close, decodeMessage, type MessageId, SYSTEM } from '@aerie/protocol';
+import type { Session } from '../../connections/session.js';
+import type { Quarantine, Quarantined } from '../../handshake/quarantine.js';
+import { Refusal } from '../../handshake/refusal.js';
+import type { ServerSocket } from './server-socket.js';
+
+const QUARANTINE_BYTES = 4 * 1024;
+
+export interface EarlyFrames {
+  /** What came after the `$auth`, in order. */
+  readonly frames: readonly Buffer[];
+  /** The `$auth`'s own id, where it wants a reply. */
+  readonly authId?: MessageId;
+}
+
+export interface FirstMessageOptions {
+  readonly ws: ServerSocket;
+  readonly socket: Socket;
+  readonly addressGroup: string;
+  readonly quarantine: Quarantine;
+  readonly authenticate: (data: unknown) => Promise<Session | Refusal>;
+  readonly admits: (session: Session) => Refusal | undefined;
+  readonly onAuthenticated: (session: Session, early: EarlyFrames) => void;
+  readonly onRefused: (refusal: Refusal) => void;
+}
+
+/** A socket in quarantine: it gets one `$auth`, 4 KiB in total and 5 s, and is sent nothing. */
+export class FirstMessage implements Quarantined {
+  readonly addressGroup: string;
+  readonly #options: FirstMessageOptions;
+  readonly #later: Buffer[] = [];
+  #bytes = 0;
+  #authenticating = false;
+  #over = false;
+
+  constructor(options: FirstMessageOptions) {
+    this.#options = options;
+    this.addressGroup = options.addressGroup;
+  }
+
+  begin(): void {
+    const { ws, socket, quarantine } = this.#options;
+    socket.on('data', this.#arrived);
+    ws.on('message', this.#message);
+    ws.on('error', this.#failed);
+    ws.on('close', this.#gone);
+    quarantine.add(this);
+  }
+
+  close(close: Close): void {
+    if (this.#over) return;
+    this.#leave();
+    this.#options.ws.on('error', () => undefined);
+    this.#options.ws.close(close.code, close.reason);
+  }
+
+  readonly #arrived = (chunk: Buffer): void => {
+    this.#bytes += chunk.byteLength;
+    if (this.#bytes > QUARANTINE_BYTES)
+      this.#refuse(CLOSE.policy, new Refusal('too_large', 'too much before $auth'));
+  };
+
+  readonly #message = (data: unknown): void => {
+    if (this.#over || !Buffer.isBuffer(data)) return;
+    if (this.#authenticating) this.#later.push(data);
+    else void this.#first(data);
+  };
+
+  readonly #failed = (): void => this.#leave();
+  readonly #gone = (): void => this.#leave();
+
+  async #first(data: Buffer): Promise<void> {
+    this.#authenticating = true;
+    const decoded = decodeMessage(data.toString('utf8'));
+    if (!decoded.ok || decoded.message.event !== SYSTEM.auth)
+      return this.#refuse(
+        CLOSE.policy,
+        new Refusal('unauthenticated', 'the first message must be $auth', { reason: 'first_message' }),
+      );
+    const session = await this.#authenticated(decoded.message.data);
+    if (this.#over) return;
+    if (session instanceof Refusal) return this.#refuse(closeFor(session), session);
+    this.#leave();
+    const { id } = decoded.message;
+    this.#options.onAuthenticated(session, { frames: this.#later, ...(id !== undefined && { authId: id }) });
+  }
+
+  async #authenticated(data: unknown): Promise<Session | Refusal> {
+    try {
+      const session = await this.#options.authenticate(data);
+      return session instanceof Refusal ? session : (this.#options.admits(session) ?? session);
+    } catch {
+      return new Refusal('unavailable', 'authentication failed', { reason: 'fault' });
+    }
+  }
+
+  #refuse(close: Close, refusal: Refusal): void {
+    if (this.#over) return;
+    this.#options.onRefused(refusal);
+    this.close(close);
+  }
+
+  #leave(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { ws, socket, quarantine } = this.#options;
+    quarantine.release(this);
+    socket.off('data', this.#arrived);
+    ws.off('message', this.#message);
+    ws.off('error', this.#failed);
+    ws.off('close', this.#gone);
+  }
+}
+
+function closeFor(refusal: Refusal): Close {
+  if (refusal.code === 'unauthenticated') return CLOSE.tokenInvalid;
+  if (refusal.code === 'draining') return CLOSE.goingAway;
+  if (refusal.status >= 500 || refusal.code === 'rate_limited') return CLOSE.overloaded;
+  return CLOSE.policy;
+}

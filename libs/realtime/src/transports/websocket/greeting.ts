@@ -1,0 +1,89 @@
+import { CLOSE, SYSTEM, userChannel, type Welcome } from '@aerie/protocol';
+import { Logger } from '@nestjs/common';
+import type { HeartbeatOptions } from '../../connections/heartbeat.js';
+import type { ReportFault, SystemHandlers } from '../../messages/message-handlers.js';
+import { type MessageLimits, MessageStream } from '../../messages/message-stream.js';
+import type { RealtimeMetrics } from '../../metrics/meter.js';
+import type { NodeChannels } from '../../publishing/node-channels.js';
+import type { ClientFacade } from './client-facade.js';
+import type { Endpoint } from './endpoint.js';
+import type { Greeter } from './websocket-transport.js';
+
+/** An application's `handleConnection` may take this long before the client is welcomed without it. */
+const PREPARATION_MS = 10_000;
+
+export interface GreetingOptions {
+  readonly node: string;
+  readonly heartbeat: HeartbeatOptions;
+  readonly limits: MessageLimits;
+  readonly system: SystemHandlers;
+  readonly channels: NodeChannels;
+  readonly metrics: RealtimeMetrics;
+}
+
+/** Greets a registered connection: `handleConnection`, its own channel, `$welcome`; only then its messages are answered. */
+export class Greeting implements Greeter {
+  readonly #logger = new Logger('AerieMessages');
+  readonly #options: GreetingOptions;
+
+  constructor(options: GreetingOptions) {
+    this.#options = options;
+  }
+
+  greet(client: ClientFacade, endpoint: Endpoint): ReturnType<Greeter['greet']> {
+    const { system, limits, metrics } = this.#options;
+    const { connection, handlers } = client;
+    const stream = new MessageStream({
+      connection,
+      system,
+      application: handlers,
+      limits,
+      metrics,
+      reportFault: this.#report,
+    });
+    endpoint.announce(client);
+    void this.#welcome(client, endpoint, stream);
+    return { receive: (data, isBinary) => stream.receive(data, isBinary), end: () => stream.end() };
+  }
+
+  async #welcome(client: ClientFacade, endpoint: Endpoint, stream: MessageStream): Promise<void> {
+    const { connection } = client;
+    if (!(await this.#prepared(client))) return connection.close(CLOSE.serverFault);
+    const channel = userChannel(connection.session.user);
+    const welcome = this.#frame(client, endpoint);
+    await this.#options.channels.joinAnyway(connection, channel, () =>
+      connection.emit(SYSTEM.welcome, welcome),
+    );
+    if (connection.isOpen) stream.open();
+  }
+
+  async #prepared(client: ClientFacade): Promise<boolean> {
+    const { promise: late, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(true), PREPARATION_MS);
+    const ready = client.prepared().then(
+      () => true,
+      () => false,
+    );
+    const ok = await Promise.race([ready, late]);
+    clearTimeout(timer);
+    return ok;
+  }
+
+  #frame({ connection }: ClientFacade, { maxFrameBytes }: Endpoint): Welcome {
+    const { session, transport, id } = connection;
+    return {
+      connection: id,
+      user: session.user,
+      node: this.#options.node,
+      expiresAt: session.expiresAt ?? null,
+      heartbeat: this.#options.heartbeat,
+      maxFrameBytes,
+      transport,
+      channels: { [userChannel(session.user)]: {} },
+    };
+  }
+
+  readonly #report: ReportFault = ({ event, error }) => {
+    this.#logger.error(`the handler of "${event}" failed`, error instanceof Error ? error.stack : undefined);
+  };
+}

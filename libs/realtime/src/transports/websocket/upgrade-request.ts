@@ -1,0 +1,32 @@
+import type { IncomingMessage } from 'node:http';
+import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOLS } from '@aerie/protocol';
+import { Refusal } from '../../handshake/refusal.js';
+
+const KEY = /^[+/0-9A-Za-z]{22}==$/;
+const AERIE = /^aerie\.v\d+\./;
+
+/** What RFC 6455 asks of an upgrade request; undefined where it is one. */
+export function malformedUpgrade(request: IncomingMessage): Refusal | undefined {
+  if (request.method !== 'GET') return new Refusal('invalid', 'an upgrade must be a GET');
+  if (request.headers.upgrade?.toLowerCase() !== 'websocket')
+    return new Refusal('invalid', 'not a WebSocket upgrade');
+  const key = request.headers['sec-websocket-key'];
+  if (key === undefined || !KEY.test(key))
+    return new Refusal('invalid', 'Sec-WebSocket-Key is missing or malformed');
+  const version = request.headers['sec-websocket-version'];
+  if (version !== '13' && version !== '8')
+    return new Refusal('invalid', 'WebSocket version 13 is needed', { status: 426, reason: 'version' });
+  return undefined;
+}
+
+/**
+ * The subprotocol to answer with: the best version of ours that was offered; else the first that is none of ours (gateways
+ * written for Nest's ws adapter may have their own); a token is echoed only where nothing else was offered.
+ */
+export function selectSubprotocol(offered: ReadonlySet<string>): string | false {
+  for (const ours of SUBPROTOCOLS) if (offered.has(ours)) return ours;
+  const others = [...offered].filter((name) => !name.startsWith(BEARER_SUBPROTOCOL_PREFIX));
+  const foreign = others.find((name) => !AERIE.test(name));
+  if (foreign !== undefined) return foreign;
+  return others.length === 0 ? ([...offered][0] ?? false) : false;
+}

@@ -1,0 +1,56 @@
+import type { Socket } from 'node:net';
+import type { Close } from '@aerie/protocol';
+import { Wire, type Framing } from '../../connections/wire.js';
+import { PING_FRAME, textFraming } from './frame.js';
+import type { ServerSocket } from './server-socket.js';
+
+/**
+ * A WebSocket as a byte sink. `ws` reads and does the close handshake; whole frames of ours go to the socket that the
+ * upgrade handed us, so that one buffer serves every receiver of a publication.
+ */
+export class WebSocketWire extends Wire {
+  readonly transport = 'websocket';
+  readonly framing: Framing = textFraming;
+
+  constructor(
+    readonly ws: ServerSocket,
+    readonly socket: Socket,
+  ) {
+    super();
+  }
+
+  get bufferedBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  get paused(): boolean {
+    return this.ws.isPaused;
+  }
+
+  write(bytes: Uint8Array, taken?: () => void): void {
+    if (!this.socket.writable) return;
+    this.socket.write(bytes, (error) => {
+      if (error === undefined || error === null) taken?.();
+    });
+  }
+
+  ping(): void {
+    if (this.socket.writable) this.socket.write(PING_FRAME);
+  }
+
+  pause(): void {
+    this.ws.pause();
+  }
+
+  resume(): void {
+    this.ws.resume();
+  }
+
+  close(close?: Close): void {
+    this.ws.sayGoodbye(close?.code, close?.reason);
+  }
+
+  destroy(): void {
+    this.ws.terminate();
+  }
+}

@@ -1,0 +1,102 @@
+import type { Provider } from '@nestjs/common';
+import { Admission } from '../connections/admission.js';
+import { ConnectionRegistry } from '../connections/connection-registry.js';
+import type { AuthOptions } from '../handshake/auth-options.js';
+import { Authenticator } from '../handshake/authenticator.js';
+import { ClientAddress } from '../handshake/client-address.js';
+import { ConfiguredAuthenticator } from '../handshake/configured-authenticator.js';
+import { CredentialCheck } from '../handshake/credential-check.js';
+import { FailureCounter } from '../handshake/failure-counter.js';
+import { Handshake } from '../handshake/handshake.js';
+import { HandshakeLog } from '../handshake/handshake-log.js';
+import { OriginPolicy } from '../handshake/origin.js';
+import { Quarantine } from '../handshake/quarantine.js';
+import { assertStrongSecret } from '../handshake/secret-verifier.js';
+import { SessionAuthentication } from '../handshake/session-authentication.js';
+import { SessionGuard } from '../handshake/session.guard.js';
+import { TicketStore } from '../handshake/ticket-store.js';
+import { Tickets } from '../handshake/tickets.js';
+import { REALTIME_AUTH_OPTIONS } from '../handshake/tokens.js';
+import { RealtimeMetrics } from '../metrics/meter.js';
+import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
+
+/** The first road up to the door: who asks, and whether it may come in. */
+export const HANDSHAKE: readonly Provider[] = [
+  { provide: REALTIME_AUTH_OPTIONS, inject: [REALTIME_OPTIONS], useFactory: authOptions },
+  { provide: Authenticator, useClass: ConfiguredAuthenticator },
+  { provide: Tickets, inject: [TicketStore], useFactory: (store: TicketStore) => new Tickets(store) },
+  CredentialCheck,
+  SessionAuthentication,
+  SessionGuard,
+  {
+    provide: ClientAddress,
+    inject: [REALTIME_OPTIONS],
+    useFactory: ({ trustProxy }: RealtimeOptions) =>
+      new ClientAddress(trustProxy === undefined ? {} : { trustProxy }),
+  },
+  {
+    provide: OriginPolicy,
+    inject: [REALTIME_OPTIONS, ClientAddress],
+    useFactory: ({ origins }: RealtimeOptions, addresses: ClientAddress) =>
+      new OriginPolicy({
+        ...(origins?.allowed !== undefined && { allowed: origins.allowed }),
+        require: origins?.require ?? false,
+        isProxied: (request) => addresses.isProxied(request),
+      }),
+  },
+  {
+    provide: Quarantine,
+    inject: [REALTIME_OPTIONS],
+    useFactory: (options: RealtimeOptions) => new Quarantine({ capacity: limitsOf(options).maxQuarantine }),
+  },
+  {
+    provide: HandshakeLog,
+    inject: [RealtimeMetrics],
+    useFactory: (metrics: RealtimeMetrics) => new HandshakeLog(metrics),
+  },
+  {
+    provide: Handshake,
+    inject: [
+      REALTIME_OPTIONS,
+      Admission,
+      FailureCounter,
+      OriginPolicy,
+      SessionAuthentication,
+      ConnectionRegistry,
+    ],
+    useFactory: handshake,
+  },
+];
+
+function authOptions({
+  auth,
+  production = process.env['NODE_ENV'] === 'production',
+}: RealtimeOptions): AuthOptions {
+  if ('jwt' in auth)
+    for (const secret of [auth.jwt.secret, auth.jwt.previousSecret])
+      if (secret !== undefined) assertStrongSecret(secret, production);
+  return auth;
+}
+
+// oxlint-disable-next-line max-params -- Nest injects positionally
+function handshake(
+  options: RealtimeOptions,
+  admission: Admission,
+  failures: FailureCounter,
+  origins: OriginPolicy,
+  authentication: SessionAuthentication,
+  registry: ConnectionRegistry,
+): Handshake {
+  const { maxConnectionsPerUser, userOverflow } = limitsOf(options);
+  const { auth } = options;
+  return new Handshake({
+    admission,
+    failures,
+    origins,
+    authentication,
+    registry,
+    firstMessage: auth.firstMessage ?? 'jwt' in auth,
+    maxConnectionsPerUser,
+    overflow: userOverflow,
+  });
+}

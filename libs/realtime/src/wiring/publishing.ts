@@ -1,0 +1,99 @@
+import type { Provider } from '@nestjs/common';
+import { ConnectionRegistry } from '../connections/connection-registry.js';
+import { ChannelAccess } from '../channels/channel-access.js';
+import { ChannelMessages } from '../channels/channel-messages.js';
+import { ChannelRules } from '../channels/channel-rules.js';
+import { Admission } from '../connections/admission.js';
+import { SystemHandlers } from '../messages/message-handlers.js';
+import { RealtimeMetrics } from '../metrics/meter.js';
+import { Backplane } from '../publishing/backplane.js';
+import { BROADCAST_CHANNEL } from '../publishing/internal-channels.js';
+import { type FanoutTarget, LocalFanout } from '../publishing/local-fanout.js';
+import { NodeChannels } from '../publishing/node-channels.js';
+import { Publisher } from '../publishing/publisher.js';
+import { Control } from '../sessions/control.js';
+import { NodeDirectory } from '../sessions/node-directory.js';
+import { NODE_NAME, NodePresence } from '../sessions/node-presence.js';
+import { RevocationLog } from '../sessions/revocations.js';
+import { SessionExpiry } from '../sessions/session-expiry.js';
+
+/** The second road and what listens to it: publications, channels, commands to every node. */
+export const PUBLISHING: readonly Provider[] = [
+  { provide: ChannelRules, useFactory: () => new ChannelRules() },
+  {
+    provide: ChannelAccess,
+    inject: [ChannelRules],
+    useFactory: (rules: ChannelRules) => new ChannelAccess(rules),
+  },
+  { provide: SystemHandlers, useFactory: () => new SystemHandlers() },
+  {
+    provide: Publisher,
+    inject: [Backplane, RealtimeMetrics],
+    useFactory: (backplane: Backplane, metrics: RealtimeMetrics) => new Publisher(backplane, metrics),
+  },
+  {
+    provide: LocalFanout,
+    inject: [ConnectionRegistry, ChannelRules, RealtimeMetrics],
+    useFactory: (registry: ConnectionRegistry, rules: ChannelRules, metrics: RealtimeMetrics) =>
+      new LocalFanout({
+        target: (channel) => targetOf(channel, registry, rules),
+        onSent: (frames, bytes) => {
+          metrics.framesSent.inc(frames);
+          metrics.bytesSent.inc(bytes);
+        },
+      }),
+  },
+  {
+    provide: NodeChannels,
+    inject: [ConnectionRegistry, Backplane, LocalFanout],
+    useFactory: (registry: ConnectionRegistry, backplane: Backplane, fanout: LocalFanout) =>
+      new NodeChannels({ registry, backplane, fanout }),
+  },
+  {
+    provide: ChannelMessages,
+    inject: [ChannelAccess, NodeChannels, Publisher],
+    useFactory: (access: ChannelAccess, channels: NodeChannels, publisher: Publisher) =>
+      new ChannelMessages({ access, channels, publisher }),
+  },
+  {
+    provide: Control,
+    inject: [ConnectionRegistry, Publisher, NodeChannels, RevocationLog],
+    useFactory: (
+      registry: ConnectionRegistry,
+      publisher: Publisher,
+      channels: NodeChannels,
+      revocations: RevocationLog,
+    ) => new Control({ registry, publisher, channels, revocations }),
+  },
+  {
+    provide: SessionExpiry,
+    inject: [ConnectionRegistry],
+    useFactory: (registry: ConnectionRegistry) => new SessionExpiry(registry),
+  },
+  {
+    provide: NodePresence,
+    inject: [NODE_NAME, NodeDirectory, ConnectionRegistry, Admission],
+    useFactory: (
+      node: string,
+      directory: NodeDirectory,
+      registry: ConnectionRegistry,
+      admission: Admission,
+    ) => new NodePresence({ node, directory, registry, admission }),
+  },
+];
+
+function targetOf(
+  channel: string,
+  registry: ConnectionRegistry,
+  rules: ChannelRules,
+): FanoutTarget | undefined {
+  if (channel === BROADCAST_CHANNEL)
+    return { members: () => registry.all(), count: registry.size, slow: 'disconnect' };
+  const members = registry.inChannel(channel);
+  if (members.size === 0) return undefined;
+  return {
+    members: () => members,
+    count: members.size,
+    slow: rules.match(channel)?.rule.slow ?? 'disconnect',
+  };
+}

@@ -1,0 +1,204 @@
+import type { Server } from 'node:http';
+import type { Provider, WebSocketAdapter } from '@nestjs/common';
+import { ApplicationConfig, ExternalContextCreator, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { Admission } from '../connections/admission.js';
+import { ConnectionRegistry } from '../connections/connection-registry.js';
+import { Heartbeat } from '../connections/heartbeat.js';
+import { OutboxBudget } from '../connections/outbox-budget.js';
+import { ClientAddress } from '../handshake/client-address.js';
+import { Handshake } from '../handshake/handshake.js';
+import type { GuardSources } from '../handshake/handshake-guards.js';
+import { HandshakeLog } from '../handshake/handshake-log.js';
+import type { Platform } from '../handshake/handshake-request.js';
+import { OriginPolicy } from '../handshake/origin.js';
+import { Quarantine } from '../handshake/quarantine.js';
+import { HttpEdge } from '../http/http-edge.js';
+import { SystemHandlers } from '../messages/message-handlers.js';
+import { RealtimeMetrics } from '../metrics/meter.js';
+import { NodeChannels } from '../publishing/node-channels.js';
+import { heartbeatOf, limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
+import { NODE_NAME } from '../sessions/node-presence.js';
+import { AdapterSwitch } from '../transports/websocket/adapter-switch.js';
+import { Greeting } from '../transports/websocket/greeting.js';
+import { RealtimeWsAdapter } from '../transports/websocket/realtime-ws.adapter.js';
+import {
+  WebSocketTransport,
+  type WebSocketTransportOptions,
+} from '../transports/websocket/websocket-transport.js';
+
+const GUARD_SOURCES = Symbol('aerie:guard-sources');
+const TRANSPORT_PARTS = Symbol('aerie:transport-parts');
+
+type Parts = Pick<
+  WebSocketTransportOptions,
+  | 'handshake'
+  | 'quarantine'
+  | 'addresses'
+  | 'origins'
+  | 'registry'
+  | 'heartbeat'
+  | 'budget'
+  | 'metrics'
+  | 'log'
+>;
+
+/** The WebSocket transport, and its place in the application: one adapter beside any other. */
+export const WEBSOCKET: readonly Provider[] = [
+  {
+    provide: HttpEdge,
+    inject: [OriginPolicy, Admission],
+    useFactory: (origins: OriginPolicy, admission: Admission) =>
+      new HttpEdge({ origins, closing: () => admission.state === 'closed' }),
+  },
+  {
+    provide: GUARD_SOURCES,
+    inject: [ExternalContextCreator, ModulesContainer, ApplicationConfig],
+    useFactory: (
+      contexts: ExternalContextCreator,
+      modules: ModulesContainer,
+      config: ApplicationConfig,
+    ): GuardSources => ({ contexts, modules, config }),
+  },
+  {
+    provide: Greeting,
+    inject: [NODE_NAME, REALTIME_OPTIONS, SystemHandlers, NodeChannels, RealtimeMetrics],
+    useFactory: greeting,
+  },
+  {
+    provide: TRANSPORT_PARTS,
+    inject: [
+      Handshake,
+      Quarantine,
+      ClientAddress,
+      OriginPolicy,
+      ConnectionRegistry,
+      Heartbeat,
+      OutboxBudget,
+      RealtimeMetrics,
+      HandshakeLog,
+    ],
+    useFactory: parts,
+  },
+  {
+    provide: WebSocketTransport,
+    inject: [REALTIME_OPTIONS, TRANSPORT_PARTS, HttpEdge, Greeting, HttpAdapterHost],
+    useFactory: transport,
+  },
+  {
+    provide: RealtimeWsAdapter,
+    inject: [REALTIME_OPTIONS, WebSocketTransport, GUARD_SOURCES, HttpAdapterHost],
+    useFactory: (
+      options: RealtimeOptions,
+      sockets: WebSocketTransport,
+      guards: GuardSources,
+      host: HttpAdapterHost,
+    ) =>
+      new RealtimeWsAdapter({
+        transport: sockets,
+        guards,
+        httpServer: () => serverOf(host),
+        maxFrameBytes: limitsOf(options).maxFrameBytes,
+      }),
+  },
+  {
+    provide: AdapterSwitch,
+    inject: [REALTIME_OPTIONS, RealtimeWsAdapter, ApplicationConfig, HttpAdapterHost],
+    useFactory: adapterSwitch,
+  },
+];
+
+// oxlint-disable-next-line max-params -- Nest injects positionally
+function greeting(
+  node: string,
+  options: RealtimeOptions,
+  system: SystemHandlers,
+  channels: NodeChannels,
+  metrics: RealtimeMetrics,
+): Greeting {
+  const {
+    messagesPerSecond,
+    messagesBurst: burst,
+    concurrency,
+    handlerDeadlineMs: deadlineMs,
+  } = limitsOf(options);
+  const limits = { messagesPerSecond, burst, concurrency, deadlineMs };
+  return new Greeting({ node, heartbeat: heartbeatOf(options), limits, system, channels, metrics });
+}
+
+// oxlint-disable-next-line max-params -- Nest injects positionally
+function parts(
+  handshake: Handshake,
+  quarantine: Quarantine,
+  addresses: ClientAddress,
+  origins: OriginPolicy,
+  registry: ConnectionRegistry,
+  heartbeat: Heartbeat,
+  budget: OutboxBudget,
+  metrics: RealtimeMetrics,
+  log: HandshakeLog,
+): Parts {
+  return { handshake, quarantine, addresses, origins, registry, heartbeat, budget, metrics, log };
+}
+
+// oxlint-disable-next-line max-params -- Nest injects positionally
+function transport(
+  options: RealtimeOptions,
+  known: Parts,
+  edge: HttpEdge,
+  greeter: Greeting,
+  host: HttpAdapterHost,
+): WebSocketTransport {
+  const { outboxBytes, maxConnectionsPerUser } = limitsOf(options);
+  return new WebSocketTransport({
+    ...known,
+    edge,
+    greeter,
+    platform: () => platformOf(host),
+    outboxBytes,
+    maxConnectionsPerUser,
+  });
+}
+
+// oxlint-disable-next-line max-params -- Nest injects positionally
+async function adapterSwitch(
+  options: RealtimeOptions,
+  aerie: RealtimeWsAdapter,
+  config: ApplicationConfig,
+  host: HttpAdapterHost,
+): Promise<AdapterSwitch> {
+  const { paths = ['/ws'] } = options;
+  const adapter = new AdapterSwitch({
+    aerie,
+    paths,
+    fallback: await socketIo(),
+    httpServer: () => serverOf(host),
+  });
+  adapter.install(config);
+  return adapter;
+}
+
+// What Nest takes by itself where no adapter is set: gateways that were socket.io's stay so.
+async function socketIo(): Promise<((server: Server) => WebSocketAdapter) | undefined> {
+  try {
+    const { IoAdapter } = await import('@nestjs/platform-socket.io');
+    return (server) => new IoAdapter(server);
+  } catch {
+    return undefined;
+  }
+}
+
+function serverOf(host: HttpAdapterHost): Server {
+  return host.httpAdapter.getHttpServer() as Server;
+}
+
+// Express keeps the prototypes of its requests and responses on the application; Fastify has none that would fit.
+function platformOf({ httpAdapter }: HttpAdapterHost): Platform {
+  const app: unknown = httpAdapter.getInstance();
+  if (httpAdapter.getType() !== 'express' || typeof app !== 'function') return {};
+  const { request, response } = app as { request?: unknown; response?: unknown };
+  return isObject(request) && isObject(response) ? { request, response } : {};
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
