@@ -135,9 +135,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
     // Subscriptions first, so that a queued publish comes back to its sender like to anyone.
     this.#subscriptions.opened();
     this.#exchange.flush();
-    if (expiresAt === null || !this.#credentials.renewable) return;
-    this.#renewal.start(expiresAt);
-    this.#exchange.send({ event: SYSTEM.ping });
+    if (this.#credentials.renewable) this.#renewal.start(expiresAt);
   }
 
   #cut(): void {

@@ -6,7 +6,11 @@ const url = 'wss://api.example.com/ws?app=7';
 describe('credentials', () => {
   it('keeps a token out of the address and sends it as the first message', () => {
     const credentials = new Credentials(url, { token: () => 'jwt' });
-    expect(credentials.socketAddress('jwt')).toEqual({ url, protocols: ['aerie.v1.json'], firstMessage: { token: 'jwt' } });
+    expect(credentials.socketAddress('jwt')).toEqual({
+      url,
+      protocols: ['aerie.v1.json'],
+      firstMessage: { token: 'jwt' },
+    });
     expect(credentials.dryRun('jwt')).toEqual({
       url: 'https://api.example.com/ws?app=7',
       headers: { authorization: 'Bearer jwt' },
@@ -16,13 +20,19 @@ describe('credentials', () => {
 
   it('offers a token as a subprotocol', () => {
     const credentials = new Credentials(url, { token: () => 'jwt', tokenVia: 'subprotocol' });
-    expect(credentials.socketAddress('jwt')).toEqual({ url, protocols: ['aerie.v1.json', 'aerie.bearer.jwt'] });
+    expect(credentials.socketAddress('jwt')).toEqual({
+      url,
+      protocols: ['aerie.v1.json', 'aerie.bearer.jwt'],
+    });
   });
 
   it('puts a token into the query, of the dry run too', () => {
     const credentials = new Credentials(url, { token: () => 'a+b', tokenVia: 'query' });
     expect(credentials.socketAddress('a+b').url).toBe(`${url}&token=a%2Bb`);
-    expect(credentials.dryRun('a+b')).toMatchObject({ url: 'https://api.example.com/ws?app=7&token=a%2Bb', headers: {} });
+    expect(credentials.dryRun('a+b')).toMatchObject({
+      url: 'https://api.example.com/ws?app=7&token=a%2Bb',
+      headers: {},
+    });
   });
 
   it('puts a ticket into the query and renews by $auth with another', () => {
@@ -34,7 +44,10 @@ describe('credentials', () => {
 
   it('leaves it to the cookie where nothing is given', () => {
     const credentials = new Credentials('http://localhost:3000/ws', {});
-    expect(credentials.socketAddress('')).toEqual({ url: 'ws://localhost:3000/ws', protocols: ['aerie.v1.json'] });
+    expect(credentials.socketAddress('')).toEqual({
+      url: 'ws://localhost:3000/ws',
+      protocols: ['aerie.v1.json'],
+    });
     expect(credentials.dryRun('').credentials).toBe('include');
     expect(credentials.renewable).toBe(false);
   });

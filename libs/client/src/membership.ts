@@ -82,7 +82,8 @@ export class Membership {
     const { channel, exchange, events } = this.#options;
     if (!exchange.welcome) return exchange.demand();
     const position = events.position();
-    const given = exchange.welcome.channels[channel];
+    const { channels } = exchange.welcome;
+    const given = Object.hasOwn(channels, channel) ? channels[channel] : undefined;
     if (given && !position) return this.#joined('given', { channel, ...given });
     this.#ask(SYSTEM.subscribe, {
       data: { channel, ...(position && { position }) },

@@ -59,26 +59,40 @@ describe('reconnect policy', () => {
     const refused: Ending = { ...lost, answer: { status: 401 } };
     const first = waitOf(nextStep(refused, NO_TRIES));
     const second = waitOf(nextStep(refused, first.tries));
-    expect(nextStep(refused, second.tries)).toEqual({ action: 'stop', cause: { code: 1006, reason: 'unauthenticated' } });
+    expect(nextStep(refused, second.tries)).toEqual({
+      action: 'stop',
+      cause: { code: 1006, reason: 'unauthenticated' },
+    });
   });
 
   it('stops as "unauthenticated" after the third 4001 in a row', () => {
     const invalid: Ending = { code: 4001, reason: 'token invalid' };
     const first = waitOf(nextStep(invalid, NO_TRIES));
     const second = waitOf(nextStep(invalid, first.tries));
-    expect(nextStep(invalid, second.tries)).toMatchObject({ action: 'stop', cause: { code: 4001, reason: 'unauthenticated' } });
+    expect(nextStep(invalid, second.tries)).toMatchObject({
+      action: 'stop',
+      cause: { code: 4001, reason: 'unauthenticated' },
+    });
   });
 
-  it('counts refused credentials anew once one was accepted', () => {
-    const expired: Ending = { code: 4401, reason: 'session ended', openMs: 1_000 };
-    expect(waitOf(nextStep(expired, { attempt: 1, authFailures: 2 })).tries.authFailures).toBe(0);
+  it('counts refused credentials anew after anything else', () => {
+    const before = { attempt: 1, authFailures: 2 };
+    const others: Ending[] = [
+      { code: 4401, reason: 'session ended', openMs: 1_000 },
+      { ...lost, answer: { status: 503 } },
+      lost,
+    ];
+    expect(others.map((ending) => waitOf(nextStep(ending, before)).tries.authFailures)).toEqual([0, 0, 0]);
   });
 
   it.each([
     [403, 'forbidden'],
     [404, 'not_found'],
   ])('stops at %i', (status, reason) => {
-    expect(nextStep({ ...lost, answer: { status } }, NO_TRIES)).toEqual({ action: 'stop', cause: { code: 1006, reason } });
+    expect(nextStep({ ...lost, answer: { status } }, NO_TRIES)).toEqual({
+      action: 'stop',
+      cause: { code: 1006, reason },
+    });
   });
 
   it.each([429, 503])('honours Retry-After of %i and spreads on top of it', (status) => {

@@ -51,14 +51,14 @@ export type Step =
 /** What to do after an ending. Pure: the same ending, tries and random number give the same step. */
 export function nextStep(ending: Ending, before: Tries, random: () => number = Math.random): Step {
   const attempt = (ending.openMs ?? 0) >= STABLE_MS ? 0 : before.attempt;
-  const tries = { attempt, authFailures: ending.openMs === undefined ? before.authFailures : 0 };
-  const decision: Decision = { cause: causeOf(ending), tries, random };
+  const decision: Decision = { cause: causeOf(ending), attempt, authFailures: before.authFailures, random };
   return ending.answer ? afterAnswer(ending.answer, decision) : afterClose(ending, decision);
 }
 
 interface Decision {
   readonly cause: Cause;
-  readonly tries: Tries;
+  readonly attempt: number;
+  readonly authFailures: number;
   readonly random: () => number;
 }
 
@@ -84,20 +84,22 @@ function afterAnswer({ status, retryAfterMs = 0 }: DryRunAnswer, decision: Decis
 }
 
 function afterAuthFailure(decision: Decision): Step {
-  const authFailures = decision.tries.authFailures + 1;
-  if (authFailures >= MAX_AUTH_FAILURES)
+  const authFailures = decision.authFailures + 1;
+  if (authFailures >= MAX_AUTH_FAILURES) {
     return { action: 'stop', cause: { ...decision.cause, reason: 'unauthenticated' } };
-  return wait({ ...decision, tries: { ...decision.tries, authFailures } });
+  }
+  return wait(decision, { authFailures });
 }
 
-function wait({ cause, tries, random }: Decision, { steps = 0, leastMs = 0 } = {}): Step {
-  const ms = leastMs + backoffMs(tries.attempt + steps, random);
-  return { action: 'wait', ms, patient: leastMs > 0, tries: { ...tries, attempt: tries.attempt + 1 }, cause };
+/** Whatever was no refused credential interrupts the row of those. */
+function wait({ cause, attempt, random }: Decision, { steps = 0, leastMs = 0, authFailures = 0 } = {}): Step {
+  const ms = leastMs + backoffMs(attempt + steps, random);
+  return { action: 'wait', ms, patient: leastMs > 0, tries: { attempt: attempt + 1, authFailures }, cause };
 }
 
-function waitRemainder(remainderMs: number, { cause, tries, random }: Decision): Step {
+function waitRemainder(remainderMs: number, { cause, attempt, random }: Decision): Step {
   const ms = remainderMs + random() * SPREAD_MS;
-  return { action: 'wait', ms, patient: true, tries: { ...tries, attempt: tries.attempt + 1 }, cause };
+  return { action: 'wait', ms, patient: true, tries: { attempt: attempt + 1, authFailures: 0 }, cause };
 }
 
 function causeOf({ code, reason, error, answer }: Ending): Cause {

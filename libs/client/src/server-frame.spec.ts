@@ -1,17 +1,28 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readFrame, readSubscribeReply, readWelcome } from './server-frame.js';
 
 describe('reading the server', () => {
   it('tells the kinds of frames apart', () => {
-    expect(readFrame('{"id":1,"data":{"a":1}}')).toMatchObject({ kind: 'reply', id: 1, data: { a: 1 }, more: false });
-    expect(readFrame('{"id":"x","event":"e","more":true}')).toMatchObject({ kind: 'reply', id: 'x', more: true });
+    expect(readFrame('{"id":1,"data":{"a":1}}')).toMatchObject({
+      kind: 'reply',
+      id: 1,
+      data: { a: 1 },
+      more: false,
+    });
+    expect(readFrame('{"id":"x","event":"e","more":true}')).toMatchObject({
+      kind: 'reply',
+      id: 'x',
+      more: true,
+    });
     expect(readFrame('{"id":1,"error":{"code":"forbidden","message":"no"}}')).toMatchObject({
       kind: 'error',
       error: { code: 'forbidden', message: 'no' },
     });
     expect(readFrame('{"event":"$pong","data":{}}')).toMatchObject({ kind: 'system', event: '$pong' });
-    expect(readFrame('{"event":"say","channel":"room:7","data":1,"offset":3,"from":"bob","new":true}')).toEqual({
+    expect(
+      readFrame('{"event":"say","channel":"room:7","data":1,"offset":3,"from":"bob","new":true}'),
+    ).toEqual({
       kind: 'publication',
       frame: { event: 'say', channel: 'room:7', data: 1, offset: 3, from: 'bob' },
     });
@@ -22,9 +33,12 @@ describe('reading the server', () => {
     expect(readFrame('{"error":{"code":"brand_new"}}')).toMatchObject({ error: { code: 'internal' } });
   });
 
-  it.each(['', 'x', '1', 'null', '[]', '{}', '{"event":1}', '{"id":{}}', '{"id":null,"data":1}'])('ignores %j', (text) => {
-    expect(readFrame(text)).toBeUndefined();
-  });
+  it.each(['', 'x', '1', 'null', '[]', '{}', '{"event":1}', '{"id":{}}', '{"id":null,"data":1}'])(
+    'ignores %j',
+    (text) => {
+      expect(readFrame(text)).toBeUndefined();
+    },
+  );
 
   it('never throws, whatever arrives', () => {
     const near = fc.record(

@@ -82,7 +82,9 @@ describe('session renewal', () => {
 
   it('leaves no timer when it is stopped, not even after a renewal under way', async () => {
     renewal.start(Date.now() + 10_000);
-    renew.mockImplementation(() => new Promise((resolve) => setTimeout(() => resolve(Date.now() + 10_000), 100)));
+    renew.mockImplementation(
+      () => new Promise((resolve) => setTimeout(() => resolve(Date.now() + 10_000), 100)),
+    );
     await vi.advanceTimersByTimeAsync(8_050);
     renewal.stop();
     await vi.advanceTimersByTimeAsync(60_000);

@@ -28,8 +28,8 @@ export class Subscription {
   readonly resyncs: Listeners<[resync: Resync]>;
   readonly #ports: SubscriptionPorts;
   readonly #membership: Membership;
-  #joining: Waiter[] = [];
-  #leaving: (() => void)[] = [];
+  readonly #joining: Waiter[] = [];
+  readonly #leaving: (() => void)[] = [];
   #state: ChannelState = IDLE;
   #reply: SubscribeReply | undefined;
   #position: Position | undefined;
@@ -68,7 +68,7 @@ export class Subscription {
     });
   }
 
-  /** Takes the listeners off. Settles when the server knows, or when the connection that held it is gone. */
+  /** Takes the listeners off. Settles when the server knows, its connection is gone, or the channel is wanted again. */
   leave(): Promise<void> {
     this.#enter(IDLE);
     this.#reply = undefined;
@@ -119,6 +119,7 @@ export class Subscription {
   }
 
   #join(): void {
+    this.#settleLeaving();
     this.#enter({ status: 'subscribing' });
     this.#membership.want();
   }
@@ -144,7 +145,12 @@ export class Subscription {
 
   #left(): void {
     if (this.#state.status !== 'idle') return;
-    this.#ports.released(this);
+    // Whoever listened since is not to be forgotten.
+    if (this.states.size + this.resyncs.size === 0) this.#ports.released(this);
+    this.#settleLeaving();
+  }
+
+  #settleLeaving(): void {
     for (const resolve of this.#leaving.splice(0)) resolve();
   }
 

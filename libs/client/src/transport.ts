@@ -118,10 +118,16 @@ export class Transport {
     const welcome = readWelcome(data);
     this.#welcomedAt = performance.now();
     this.#liveness = new Liveness(welcome.heartbeat, {
-      ping: () => this.send(JSON.stringify({ event: SYSTEM.ping })),
+      ping: () => this.#ping(),
       dead: () => this.#end({ ...LOST, reason: 'no sign of life' }),
     });
     this.#events.welcome(welcome);
+    // The answer tells how far off the clock is by which the session is renewed.
+    if (welcome.expiresAt !== null) this.#ping();
+  }
+
+  #ping(): void {
+    if (!this.#ended) this.send(JSON.stringify({ event: SYSTEM.ping }));
   }
 
   #end({ code, reason }: { readonly code: number; readonly reason: string }): void {

@@ -92,9 +92,9 @@ export class Peer {
   constructor(socket: WebSocket) {
     this.socket = socket;
     this.closed = new Promise((resolve) => socket.on('close', resolve));
-    socket.on('message', (data) => {
-      this.frames.push(JSON.parse(String(data)) as Frame);
-      for (const wake of [...this.#waiting]) wake();
+    socket.on('message', (data: Buffer) => {
+      this.frames.push(JSON.parse(data.toString()) as Frame);
+      for (const wake of Array.from(this.#waiting)) wake();
     });
   }
 
@@ -110,7 +110,9 @@ export class Peer {
   /** The next unread frame of that event, or the next at all. */
   async receive(event?: string): Promise<Frame> {
     for (;;) {
-      const frame = this.frames.find((one) => !this.#read.has(one) && (event === undefined || one.event === event));
+      const frame = this.frames.find(
+        (one) => !this.#read.has(one) && (event === undefined || one.event === event),
+      );
       if (frame) {
         this.#read.add(frame);
         return frame;

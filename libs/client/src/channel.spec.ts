@@ -1,0 +1,334 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ScriptedServer, type Peer } from '../test/scripted-server.js';
+import type { Resync } from './channel-state.js';
+import { RealtimeClient } from './client.js';
+
+interface Events {
+  say: { text: string };
+}
+
+let server: ScriptedServer;
+let realtime: RealtimeClient<Events>;
+
+beforeEach(async () => {
+  server = await ScriptedServer.start();
+  realtime = new RealtimeClient<Events>(server.url);
+  realtime.onError(() => undefined);
+  vi.spyOn(Math, 'random').mockReturnValue(0);
+});
+
+afterEach(async () => {
+  realtime.close();
+  vi.restoreAllMocks();
+  await server.stop();
+});
+
+async function subscribed(fields: Record<string, unknown> = {}): Promise<Peer> {
+  const reply = realtime.channel('room:7').subscribe();
+  const peer = await server.connection();
+  await peer.reply('$subscribe', { data: { channel: 'room:7', ...fields } });
+  await reply;
+  return peer;
+}
+
+function heard(): { text: string }[] {
+  const seen: { text: string }[] = [];
+  realtime.channel('room:7').on('say', (data) => seen.push(data));
+  return seen;
+}
+
+describe('subscribing', () => {
+  it('happens at the first listener, once', async () => {
+    const room = realtime.channel('room:7');
+    const states: string[] = [];
+    expect(room.state).toEqual({ status: 'idle' });
+    room.onState(({ status }) => states.push(status));
+    const seen = heard();
+    realtime.channel('room:7').on('say', () => undefined);
+    const peer = await server.connection();
+    expect(await peer.reply('$subscribe', { data: { channel: 'room:7' } })).toMatchObject({
+      data: { channel: 'room:7' },
+    });
+    peer.send({ event: 'say', channel: 'room:7', data: { text: 'hi' }, from: 'bob' });
+    await vi.waitFor(() => expect(seen).toEqual([{ text: 'hi' }]));
+    expect(states).toEqual(['subscribing', 'subscribed']);
+    expect(peer.events).toEqual(['$subscribe']);
+  });
+
+  it('resolves with the reply, at once when it is there already', async () => {
+    await subscribed({ epoch: 'e1', offset: 7, presence: { version: 1 } });
+    expect(await realtime.channel('room:7').subscribe()).toMatchObject({
+      channel: 'room:7',
+      epoch: 'e1',
+      offset: 7,
+    });
+  });
+
+  it('rejects with the refusal, which stands until it is asked for anew', async () => {
+    const room = realtime.channel('room:7');
+    const refused = room.subscribe();
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { error: { code: 'forbidden', message: 'no' } });
+    await expect(refused).rejects.toMatchObject({ code: 'forbidden' });
+    expect(room.state).toMatchObject({ status: 'refused', error: { code: 'forbidden' } });
+    heard();
+    const again = room.subscribe();
+    await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+    await again;
+    expect(peer.events).toEqual(['$subscribe', '$subscribe']);
+  });
+
+  it('tries again after a failure that may pass', async () => {
+    const reply = realtime.channel('room:7').subscribe();
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { error: { code: 'unavailable', message: 'no backplane' } });
+    await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+    expect(await reply).toEqual({ channel: 'room:7' });
+  });
+
+  it('outlives a connection lost before the reply', async () => {
+    const reply = realtime.channel('room:7').subscribe();
+    const first = await server.connection();
+    await first.receive('$subscribe');
+    first.cut();
+    await (await server.connection()).reply('$subscribe', { data: { channel: 'room:7' } });
+    expect(await reply).toEqual({ channel: 'room:7' });
+  });
+
+  it('is not asked for where the server did it, and not taken back either', async () => {
+    server.greet = (peer) => peer.welcome({ channels: { 'user:alice': {} } });
+    const own = realtime.channel('user:alice');
+    await own.subscribe();
+    expect(own.state.status).toBe('subscribed');
+    await own.unsubscribe();
+    realtime.send('after');
+    const peer = await server.connection();
+    await peer.receive('after');
+    expect(peer.events).toEqual(['after']);
+  });
+
+  it('rejects when the client is closed', async () => {
+    const reply = realtime.channel('room:7').subscribe();
+    realtime.close();
+    await expect(reply).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(realtime.channel('room:7').subscribe()).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('refuses a name that no channel has', () => {
+    expect(() => realtime.channel('no spaces')).toThrow(expect.objectContaining({ code: 'invalid' }));
+  });
+});
+
+describe('after a reconnect', () => {
+  it('subscribes again before anything that waited is sent', async () => {
+    const first = await subscribed();
+    realtime.channel('room:8').on('say', () => undefined);
+    await first.reply('$subscribe', { data: { channel: 'room:8' } });
+    server.greet = () => undefined;
+    first.cut();
+    const second = await server.connection();
+    expect(realtime.channel('room:7').state.status).toBe('subscribing');
+    realtime.send('queued');
+    const published = realtime.channel('room:7').publish('say', { text: 'hi' });
+    second.welcome();
+    await second.reply('$publish', { data: { channel: 'room:7' } });
+    await published;
+    expect(second.events).toEqual(['$subscribe', '$subscribe', 'queued', '$publish']);
+  });
+
+  it('goes on at the last position, without a gap and without a repetition', async () => {
+    const seen = heard();
+    const first = await server.connection();
+    await first.reply('$subscribe', { data: { channel: 'room:7', epoch: 'e1', offset: 3 } });
+    first.send({ event: 'say', channel: 'room:7', data: { text: 'four' }, offset: 4 });
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    first.cut();
+    const second = await server.connection();
+    const publications = [4, 5, 6].map((offset) => ({
+      event: 'say',
+      channel: 'room:7',
+      data: { text: `${offset}` },
+      offset,
+    }));
+    const asked = await second.reply('$subscribe', {
+      data: { channel: 'room:7', epoch: 'e1', offset: 6, recovered: true, publications },
+    });
+    second.send({ event: 'say', channel: 'room:7', data: { text: '7' }, offset: 7 });
+    await vi.waitFor(() => expect(seen).toHaveLength(4));
+    expect(asked.data).toEqual({ channel: 'room:7', position: { epoch: 'e1', offset: 4 } });
+    expect(seen.map(({ text }) => text)).toEqual(['four', '5', '6', '7']);
+  });
+
+  it('says so when it could not go on', async () => {
+    const lost: Resync[] = [];
+    realtime.channel('room:7').onResync((resync) => lost.push(resync));
+    const first = await subscribed({ epoch: 'e1', offset: 3 });
+    first.cut();
+    await (
+      await server.connection()
+    ).reply('$subscribe', {
+      data: { channel: 'room:7', epoch: 'e2', offset: 0, recovered: false },
+    });
+    await vi.waitFor(() =>
+      expect(lost).toEqual([{ reason: 'not recovered', position: { epoch: 'e2', offset: 0 } }]),
+    );
+  });
+});
+
+describe('a subscription', () => {
+  it('passes $resync on and takes its position', async () => {
+    const lost: Resync[] = [];
+    realtime.channel('room:7').onResync((resync) => lost.push(resync));
+    const seen = heard();
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { data: { channel: 'room:7', epoch: 'e1', offset: 9 } });
+    peer.send({ event: '$resync', data: { channel: 'room:7', epoch: 'e2', offset: 1, reason: 'trimmed' } });
+    peer.send({ event: 'say', channel: 'room:7', data: { text: 'two' }, offset: 2 });
+    await vi.waitFor(() => expect(seen).toEqual([{ text: 'two' }]));
+    expect(lost).toEqual([{ reason: 'trimmed', position: { epoch: 'e2', offset: 1 } }]);
+  });
+
+  it('taken back by the server stays away, also after a reconnect, until it is asked for', async () => {
+    const first = await subscribed();
+    first.send({ event: '$unsubscribed', data: { channel: 'room:7', reason: 'forbidden' } });
+    const room = realtime.channel('room:7');
+    await vi.waitFor(() => expect(room.state).toEqual({ status: 'unsubscribed', reason: 'forbidden' }));
+    first.cut();
+    const second = await server.connection();
+    realtime.send('after');
+    await second.receive('after');
+    expect(second.events).toEqual(['after']);
+    const again = room.subscribe();
+    await second.reply('$subscribe', { data: { channel: 'room:7' } });
+    await again;
+  });
+
+  it('is left with its listeners', async () => {
+    const seen = heard();
+    const peer = await subscribed();
+    const left = realtime.channel('room:7').unsubscribe();
+    expect(await peer.reply('$unsubscribe', { data: { channel: 'room:7' } })).toMatchObject({
+      data: { channel: 'room:7' },
+    });
+    await left;
+    peer.send({ event: 'say', channel: 'room:7', data: { text: 'too late' } });
+    realtime.send('after');
+    await peer.receive('after');
+    expect(seen).toEqual([]);
+    expect(realtime.channel('room:7').state.status).toBe('idle');
+  });
+
+  it('never lets an unsubscribe overtake the subscribe before it', async () => {
+    const room = realtime.channel('room:7');
+    room.on('say', () => undefined);
+    const peer = await server.connection();
+    const subscribe = await peer.receive('$subscribe');
+    const left = room.unsubscribe();
+    const joined = room.subscribe();
+    const leftAgain = room.unsubscribe();
+    await expect(joined).rejects.toMatchObject({ code: 'unavailable' });
+    realtime.send('between');
+    await peer.receive('between');
+    expect(peer.events).not.toContain('$unsubscribe');
+    peer.send({ id: subscribe.id, data: { channel: 'room:7' } });
+    await peer.reply('$unsubscribe', { data: {} });
+    await Promise.all([left, leftAgain]);
+  });
+
+  it('is kept where it is wanted again before it was left', async () => {
+    const peer = await subscribed();
+    const room = realtime.channel('room:7');
+    const left = room.unsubscribe();
+    const again = room.subscribe();
+    await peer.reply('$unsubscribe', { data: {} });
+    await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+    await Promise.all([left, again]);
+    expect(room.state.status).toBe('subscribed');
+  });
+
+  it('counts as left when its connection is lost', async () => {
+    const peer = await subscribed();
+    const left = realtime.channel('room:7').unsubscribe();
+    await peer.receive('$unsubscribe');
+    peer.cut();
+    await left;
+  });
+});
+
+describe('publishing', () => {
+  it('needs no subscription and resolves with the position', async () => {
+    const published = realtime.channel('room:7').publish('say', { text: 'hi' }, { idempotencyKey: 'k1' });
+    const peer = await server.connection();
+    const { data } = await peer.reply('$publish', { data: { channel: 'room:7', epoch: 'e1', offset: 4 } });
+    expect(data).toEqual({ channel: 'room:7', event: 'say', data: { text: 'hi' }, idempotencyKey: 'k1' });
+    expect(await published).toEqual({ channel: 'room:7', epoch: 'e1', offset: 4 });
+    expect(peer.events).toEqual(['$publish']);
+  });
+
+  it('repeats with exactly the same key while the outcome is unknown: lost connection, "unavailable"', async () => {
+    const published = realtime.channel('room:7').publish('say', { text: 'hi' });
+    const first = await server.connection();
+    const lost = await first.receive('$publish');
+    first.cut();
+    const second = await server.connection();
+    const unknown = await second.reply('$publish', {
+      error: { code: 'unavailable', message: 'no backplane' },
+    });
+    const done = await second.reply('$publish', { data: { channel: 'room:7', offset: 1 } });
+    expect(await published).toEqual({ channel: 'room:7', offset: 1 });
+    expect(lost.data?.['idempotencyKey']).toMatch(/^[0-9a-f]{32}$/);
+    expect(unknown.data).toEqual(lost.data);
+    expect(done.data).toEqual(lost.data);
+  });
+
+  it('takes a new key for a new publication', async () => {
+    void realtime
+      .channel('room:7')
+      .publish('say', { text: '1' })
+      .catch(() => undefined);
+    void realtime
+      .channel('room:7')
+      .publish('say', { text: '2' })
+      .catch(() => undefined);
+    const peer = await server.connection();
+    const keys = [await peer.receive('$publish'), await peer.receive('$publish')].map(
+      ({ data }) => data?.['idempotencyKey'],
+    );
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  it('gives up after five attempts', async () => {
+    const published = realtime.channel('room:7').publish('say', { text: 'hi' });
+    const peer = await server.connection();
+    const error = { code: 'unavailable', message: 'no backplane' };
+    const answering = Promise.all(Array.from({ length: 5 }, () => peer.reply('$publish', { error })));
+    await expect(published).rejects.toMatchObject({ code: 'unavailable' });
+    await answering;
+    expect(peer.events).toHaveLength(5);
+  });
+
+  it('does not repeat a refusal', async () => {
+    const published = realtime.channel('room:7').publish('say', { text: 'hi' });
+    const peer = await server.connection();
+    await peer.reply('$publish', { error: { code: 'forbidden', message: 'no' } });
+    await expect(published).rejects.toMatchObject({ code: 'forbidden' });
+    expect(peer.events).toEqual(['$publish']);
+  });
+
+  it('ends its pause when the client is closed or the signal aborts', async () => {
+    vi.mocked(Math.random).mockReturnValue(0.999);
+    const stop = new AbortController();
+    const aborted = realtime.channel('room:7').publish('say', { text: '1' }, { signal: stop.signal });
+    const closed = realtime.channel('room:7').publish('say', { text: '2' });
+    const peer = await server.connection();
+    const error = { code: 'unavailable', message: 'no backplane' };
+    await peer.reply('$publish', { error });
+    await peer.reply('$publish', { error });
+    realtime.send('after');
+    await peer.receive('after');
+    stop.abort(new Error('changed my mind'));
+    await expect(aborted).rejects.toThrow('changed my mind');
+    realtime.close();
+    await expect(closed).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
