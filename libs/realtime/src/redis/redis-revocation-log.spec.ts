@@ -27,7 +27,7 @@ describe('the redis revocation log', () => {
   const WAIT = { timeout: 10_000, interval: 20 };
   const cleanups: (() => Promise<unknown>)[] = [];
   afterEach(async () => {
-    for (const end of cleanups.splice(0).reverse()) await end();
+    for (const end of cleanups.splice(0).toReversed()) await end();
   });
 
   async function connect(url: string): Promise<RedisStoreConnection> {

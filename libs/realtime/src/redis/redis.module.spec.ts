@@ -19,7 +19,7 @@ class AppModule {}
 describe('the redis module', () => {
   const cleanups: (() => Promise<unknown>)[] = [];
   afterEach(async () => {
-    for (const end of cleanups.splice(0).reverse()) await end();
+    for (const end of cleanups.splice(0).toReversed()) await end();
   });
 
   async function compile(redis: ReturnType<typeof RealtimeRedisModule.forRoot>): Promise<TestingModule> {
