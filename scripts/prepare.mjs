@@ -37,18 +37,20 @@ function refuseOldNode() {
 
 function install() {
   const wanted = sha256(readFileSync(LOCKFILE));
-  if (installedLock() === wanted) return;
-  console.log('Installing dependencies.');
-  // With NODE_ENV=production npm would leave out what the build needs.
-  runNpm(['ci', '--include=dev', '--no-audit', '--no-fund']);
-  requirePinnedNode();
+  const stamped = existsSync(LOCK_STAMP) && readFileSync(LOCK_STAMP, 'utf8') === wanted;
+  if (stamped && existsSync(pinnedNode())) return;
+  if (!installedByHand()) installDependencies();
   writeFileSync(LOCK_STAMP, wanted);
 }
 
-/** The hash of the lockfile that node_modules came from, or undefined where that is unknown. */
-function installedLock() {
-  if (existsSync(LOCK_STAMP)) return readFileSync(LOCK_STAMP, 'utf8');
-  return installedByHand() ? sha256(readFileSync(LOCKFILE)) : undefined;
+function installDependencies() {
+  console.log('Installing dependencies.');
+  // With NODE_ENV=production npm would leave out what the build needs.
+  runNpm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (existsSync(pinnedNode())) return;
+  fail(
+    'The pinned Node is missing from node_modules/.bin: allow install scripts (npm config ignore-scripts) and try again.',
+  );
 }
 
 /** npm writes its hidden lockfile last: younger than ours, it tells of a complete `npm ci` that somebody ran. */
@@ -56,13 +58,6 @@ function installedByHand() {
   const hidden = join(MODULES, '.package-lock.json');
   return (
     existsSync(hidden) && existsSync(pinnedNode()) && statSync(hidden).mtimeMs >= statSync(LOCKFILE).mtimeMs
-  );
-}
-
-function requirePinnedNode() {
-  if (existsSync(pinnedNode())) return;
-  fail(
-    'The pinned Node is missing from node_modules/.bin: allow install scripts (npm config ignore-scripts) and try again.',
   );
 }
 
@@ -126,7 +121,7 @@ function runNpm(args) {
     shell: process.platform === 'win32',
   });
   if (error) fail(`npm could not be started: ${error.message}`);
-  if (status !== 0) fail(`npm ${args[0]} ${args[1] ?? ''} failed.`);
+  if (status !== 0) fail(`npm ${args.join(' ')} failed.`);
 }
 
 /** npm deletes node_modules first: it must not run on the Node that lies in there. */
