@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isIP } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ReceivedRequests } from '../../../../test/support/received-request.js';

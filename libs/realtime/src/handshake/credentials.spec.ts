@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ReceivedRequests } from '../../../../test/support/received-request.js';
 import {
   exposeBearer,

@@ -35,6 +35,10 @@ function sign({ alg, kid, privateKey }: Signer, header: object = {}): Promise<st
     .sign(privateKey);
 }
 
+function part(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
 /** An issuer on a real socket, whose answer can be changed. */
 class Issuer {
   readonly #server: Server = createServer((...exchange) => {
@@ -166,7 +170,6 @@ describe('a symmetric token', () => {
   it('signed with a public key is refused, with and without a secret', async () => {
     const keys = [await exportSPKI(es256.publicKey), JSON.stringify(es256.jwk), es256.jwk.x ?? ''];
     for (const key of keys) {
-      const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
       const signed = `${part({ alg: 'HS256', kid: 'k-1' })}.${part({ sub: 'alice', exp: NOW + 60 })}`;
       const token = `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
       expect(await verdict(token)).toBe('401 algorithm');

@@ -113,6 +113,13 @@ describe('no list of origins', () => {
     expect(await verdict({}, ...lines)).toBe(NO);
   });
 
+  it('knows its own scheme by the socket', async () => {
+    const lines = ['Host: aerie.test', 'Origin: https://aerie.test'];
+    const request = await requests.receive('/ws', lines);
+    Object.defineProperty(request.socket, 'encrypted', { value: true });
+    expect(new OriginPolicy().check(request)).toBeUndefined();
+  });
+
   it('takes the outermost of several forwarded schemes', async () => {
     const lines = ['Host: aerie.test', 'Origin: https://aerie.test', 'X-Forwarded-Proto: https, http'];
     expect(await verdict({ isProxied: () => true }, ...lines)).toBe('passes');
