@@ -16,9 +16,8 @@ export interface HooksOptions extends HookSenderOptions {
   readonly maxInFlight?: number;
 }
 
-/** The connection that a call is about. */
+/** The attempt that a call is about: it has no connection yet. */
 export interface HookConnection {
-  readonly connection: string;
   readonly address?: string;
   readonly transport?: string;
 }

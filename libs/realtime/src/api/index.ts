@@ -1,3 +1,4 @@
+export { ApiAccess } from './api-access.js';
 export type { RealtimeApiAsyncOptions, RealtimeApiOptions } from './api-options.js';
 export { API_SCOPES, type ApiKey, type ApiScope } from './api-keys.js';
 export { ApiTarget } from './api-target.js';

@@ -50,6 +50,6 @@ export class RealtimeApiModule {
       inject,
       useFactory,
     };
-    return { module: RealtimeApiModule, imports, providers: [options, access, routes] };
+    return { module: RealtimeApiModule, imports, providers: [options, access, routes], exports: [ApiAccess] };
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { startSentinel } from '../../../../test/support/redis-sentinel.js';
 import { startRedis, type RedisServer } from '../../../../test/support/redis-server.js';
 import { startTcpProxy, type TcpProxy } from '../../../../test/support/tcp-proxy.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
@@ -158,6 +159,25 @@ describe('the redis backplane while Redis misbehaves', () => {
     proxy.setMode('pass');
     await vi.waitFor(() => expect(node.gaps).toBe(1), WAIT);
     await untilHeard(node, 'back');
+  });
+
+  it('follows a Sentinel failover: the replica is heard as soon as it is the primary', async () => {
+    const primary = await redisServer();
+    const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(primary.port)] });
+    cleanups.push(() => replica.stop());
+    const admin = adminOf(primary.url);
+    await eventually(async () => expect(await admin.info('replication')).toMatch(/state=online/));
+    const sentinel = await startSentinel(primary.port);
+    cleanups.push(() => sentinel.stop());
+    const watcher = new Redis(sentinel.port, '127.0.0.1');
+    cleanups.push(async () => watcher.disconnect());
+    await eventually(async () => expect(await watcher.call('SENTINEL', 'REPLICAS', 'main')).toHaveLength(1));
+    const node = await startNode({ source: { url: `redis+sentinel://127.0.0.1:${sentinel.port}/main` } });
+    await node.backplane.subscribe('room:1');
+    await untilHeard(node, 'before');
+    await primary.kill();
+    await vi.waitFor(() => untilHeard(node, 'after'), { timeout: 25_000, interval: 100 });
+    expect(node.gaps).toBeGreaterThan(0);
   });
 
   it("turns Redis' own refusals into unavailable, without their text", async () => {

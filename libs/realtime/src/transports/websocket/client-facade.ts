@@ -15,6 +15,8 @@ type Sent = (error?: Error) => void;
 /** A gateway's method behind its guards, pipes, interceptors and filters. */
 type GatewayHandler = (data: unknown, event: string) => unknown;
 
+/** A gateway may take what no other method does: `@SubscribeMessage('*')`. */
+const ANY_EVENT = '*';
 const EXCEPTION_FRAME = '{"event":"exception"';
 
 /**
@@ -116,11 +118,11 @@ export class ClientFacade extends EventEmitter {
     this.#connection.ping();
   }
 
-  /** The application's handlers for this client's messages; the first class that names an event has it. */
+  /** The application's handlers for this client's messages; the first class that names an event has it, `*` takes the rest. */
   get handlers(): ApplicationHandlers {
     return {
       get: (event) => {
-        const handler = this.#handlers.get(event);
+        const handler = this.#handlers.get(event) ?? this.#handlers.get(ANY_EVENT);
         return handler && ((message) => handler(message.data, message.event));
       },
     };

@@ -1,0 +1,66 @@
+import {
+  type CanActivate,
+  type ExecutionContext,
+  HttpException,
+  Inject,
+  Injectable,
+  type OnApplicationShutdown,
+  Optional,
+  UseGuards,
+} from '@nestjs/common';
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import {
+  type ClientFacade,
+  ConnectionRegistry,
+  HandshakeOnly,
+  type HandshakeRequest,
+  Refusal,
+} from '@aerie/realtime';
+import { HooksClient } from './hooks/hooks-client.js';
+
+/** Asks the backend's `connect` hook before the upgrade is accepted. Without hooks everyone authenticated may come in. */
+@HandshakeOnly()
+@Injectable()
+export class ConnectHook implements CanActivate {
+  constructor(@Optional() @Inject(HooksClient) private readonly hooks: HooksClient | undefined) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<HandshakeRequest>();
+    if (this.hooks === undefined || request.session === undefined) return true;
+    const refusal = await this.hooks.connect(request.session, {
+      address: request.ip,
+      transport: 'websocket',
+    });
+    if (refusal !== undefined)
+      throw new HttpException({ code: refusal.code, message: refusal.message }, refusal.status);
+    return true;
+  }
+}
+
+/** The standalone gateway's only gateway class: what isn't the system's goes to the backend's `message` hook. */
+@WebSocketGateway({ path: '/ws' })
+@UseGuards(ConnectHook)
+export class EdgeGateway implements OnApplicationShutdown {
+  readonly #stop: () => void;
+
+  constructor(
+    registry: ConnectionRegistry,
+    @Optional() @Inject(HooksClient) private readonly hooks: HooksClient | undefined,
+  ) {
+    this.#stop = registry.onRemoved(({ id, session }, { code, reason }) =>
+      hooks?.disconnect(session, { connection: id, code, reason }),
+    );
+  }
+
+  @SubscribeMessage('*')
+  async message(client: ClientFacade, data: unknown, event: string): Promise<unknown> {
+    if (this.hooks === undefined) return new Refusal('unknown_event', 'no handler for this event');
+    const answer = await this.hooks.message(client.session, { connection: client.id, event, data });
+    return answer instanceof Refusal ? answer : answer.data;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.#stop();
+    await this.hooks?.close();
+  }
+}
