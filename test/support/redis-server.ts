@@ -37,10 +37,21 @@ const READY_WITHIN_MS = 10_000;
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
   const folder = await mkdtemp(join(tmpdir(), 'aerie-redis-'));
-  let child = await launch(port, folder, options.args ?? []);
+  const network = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
+  const args = [
+    ...network,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--loglevel',
+    'warning',
+    ...(options.args ?? []),
+  ];
+  let child = await launchRedis(port, args);
   const killChild = (): void => void child.kill('SIGKILL');
   process.once('exit', killChild);
-  const kill = (): Promise<void> => end(child, 'SIGKILL');
+  const kill = (): Promise<void> => killProcess(child);
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
@@ -52,7 +63,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     resume: () => void child.kill('SIGCONT'),
     restart: async () => {
       await kill();
-      child = await launch(port, folder, options.args ?? []);
+      child = await launchRedis(port, args);
     },
     stop: async () => {
       process.removeListener('exit', killChild);
@@ -62,16 +73,15 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   };
 }
 
-async function launch(port: number, folder: string, extra: readonly string[]): Promise<ChildProcess> {
-  const network = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
-  const args = [...network, '--save', '', '--appendonly', 'no', '--loglevel', 'warning', ...extra];
+/** Starts the binary and waits until it answers on `port`. */
+export async function launchRedis(port: number, args: readonly string[]): Promise<ChildProcess> {
   const child = spawn(ensureRedisServer(), args, { stdio: 'ignore' });
   const deadline = Date.now() + READY_WITHIN_MS;
   while (!(await answersPing(port))) {
     if (child.exitCode !== null)
       throw new Error(`redis-server ended with code ${child.exitCode} on port ${port}`);
     if (Date.now() > deadline) {
-      await end(child, 'SIGKILL');
+      await killProcess(child);
       throw new Error(`redis-server did not answer on port ${port} within ${READY_WITHIN_MS} ms`);
     }
     await sleep(20);
@@ -79,10 +89,11 @@ async function launch(port: number, folder: string, extra: readonly string[]): P
   return child;
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+/** SIGKILL; resolves when the process is gone. */
+export async function killProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
-  child.kill(signal);
+  child.kill('SIGKILL');
   await gone;
 }
 
