@@ -2,7 +2,9 @@
 export const CLOSE_CODES = new Map([
   [1000, ['said goodbye', 'stays away']],
   [1001, ['the node is going away', 'reconnects']],
+  [1002, ['a frame was against the WebSocket protocol', 'reconnects, backing off']],
   [1006, ['the line broke, or the upgrade was refused', 'reconnects and recovers']],
+  [1007, ['a text frame was not UTF-8', 'reconnects, backing off']],
   [1008, ['against the rules: no $auth first, a guard said no, too many bad frames', 'stays away']],
   [1009, ['a frame was too large', 'stays away']],
   [1011, ['a fault of the server', 'reconnects, backing off']],
