@@ -55,7 +55,7 @@ const replyWith = (text: string, status = 200) => {
 
 describe('a call', () => {
   it('is signed over its timestamp and body, with an event id', async () => {
-    await client().connect(session, { connection: 'c1', address: '192.0.2.1' });
+    await client().connect(session, { address: '192.0.2.1' });
     const { headers, text } = calls[0] as Call;
     const timestamp = String(headers['aerie-timestamp']);
     const expected = createHmac('sha256', SECRET).update(`${timestamp}.${text}`).digest('hex');
@@ -90,14 +90,14 @@ describe('a call', () => {
 
 describe('an answer', () => {
   it('lets in with allow: true', async () => {
-    expect(await client().connect(session, { connection: 'c1' })).toBeUndefined();
+    expect(await client().connect(session, {})).toBeUndefined();
     expect(await client().subscribe(request)).toBe(true);
     expect(await client().publish({ ...request, event: 'say', data: 1 })).toBe(true);
   });
 
   it.each(['{}', '{"allow":false}', '{"data":1}'])('refuses with %s', async (text) => {
     replyWith(text);
-    expect(await client().connect(session, { connection: 'c1' })).toMatchObject({ code: 'forbidden' });
+    expect(await client().connect(session, {})).toMatchObject({ code: 'forbidden' });
     expect(await client().subscribe(request)).toMatchObject({ code: 'forbidden' });
   });
 
