@@ -347,10 +347,10 @@ describe('an open connection', () => {
   });
 
   it('stays with a server that answers', async () => {
-    server.greet = (peer) => peer.welcome({ heartbeat: { intervalMs: 60, timeoutMs: 60 } });
+    server.greet = (peer) => peer.welcome({ heartbeat: { intervalMs: 150, timeoutMs: 600 } });
     const realtime = connect();
     const peer = await server.connection();
-    for (let count = 0; count < 5; count += 1) {
+    for (let count = 0; count < 6; count += 1) {
       await peer.receive('$ping');
       peer.send({ event: '$pong', data: { serverTime: Date.now() } });
     }

@@ -25,6 +25,15 @@ describe('liveness', () => {
     liveness.stop();
   });
 
+  it('lets frames that waited behind a stalled loop arrive first', () => {
+    const liveness = new Liveness(heartbeat, { ping, dead });
+    vi.advanceTimersByTime(40_000);
+    liveness.heard();
+    vi.advanceTimersByTime(29_000);
+    expect(dead).not.toHaveBeenCalled();
+    liveness.stop();
+  });
+
   it('takes any frame for a sign of life', () => {
     const liveness = new Liveness(heartbeat, { ping, dead });
     for (let count = 0; count < 10; count += 1) {
