@@ -1,4 +1,5 @@
 import { BackplaneUnavailable } from '../publishing/backplane.js';
+import { ChannelWish } from './channel-wish.js';
 import { unavailable } from './redis-fault.js';
 
 /** The two commands, each settled when Redis acknowledged it or did not. */
@@ -10,21 +11,6 @@ export interface SubscribeCommands {
 /** `superseded`: the connection was lost meanwhile, and its successor restores again. */
 export type Restoration = 'restored' | 'failed' | 'superseded';
 
-interface Waiter {
-  resolve(): void;
-  reject(error: BackplaneUnavailable): void;
-}
-
-/** What the node wants of one channel, and what it last told Redis. */
-interface Wish {
-  wanted: boolean;
-  /** Acknowledged since it is wanted: it then outlives the connection. */
-  confirmed: boolean;
-  /** `unsure` while a command is under way, and after one that failed. */
-  joined: 'no' | 'unsure' | 'yes';
-  readonly waiting: Set<Waiter>;
-}
-
 const CHANNELS_PER_COMMAND = 500;
 const CHANNELS_PER_TURN = 4_000;
 
@@ -33,7 +19,7 @@ const CHANNELS_PER_TURN = 4_000;
  * turn's commands are settled before the next is looked at, so that the last wish always wins.
  */
 export class ChannelSubscriptions {
-  readonly #wishes = new Map<string, Wish>();
+  readonly #wishes = new Map<string, ChannelWish>();
   readonly #changed = new Set<string>();
   readonly #commands: SubscribeCommands;
   readonly #deadlineMs: number;
@@ -54,35 +40,30 @@ export class ChannelSubscriptions {
 
   /** Wants a channel on every connection to come. */
   keep(channel: string): void {
-    this.#wishes.set(channel, { wanted: true, confirmed: true, joined: 'no', waiting: new Set() });
+    this.#wishes.set(channel, new ChannelWish(true));
   }
 
   /** Resolves with Redis' acknowledgement. Rejected, it leaves nothing behind. */
   subscribe(channel: string): Promise<void> {
     if (!this.#connected) return Promise.reject(new BackplaneUnavailable('Redis: not connected'));
-    const wish = this.#wishes.get(channel) ?? {
-      wanted: true,
-      confirmed: false,
-      joined: 'no',
-      waiting: new Set(),
-    };
+    const wish = this.#wishes.get(channel) ?? new ChannelWish();
     wish.wanted = true;
     this.#wishes.set(channel, wish);
     if (wish.joined === 'yes') {
       // No command is under way: an unsubscribe() of this very turn, if there was one, is not needed any more.
-      confirm(wish);
+      wish.confirm();
       return Promise.resolve();
     }
-    void this.#reconcile(channel);
-    return this.#acknowledged(channel, wish);
+    void this.#reconcile([channel]);
+    return wish.acknowledged(this.#deadlineMs, () => void this.#reconcile([channel]));
   }
 
   /** The channel is unheard from now on; resolves when Redis was told, never rejects. */
   async unsubscribe(channel: string): Promise<void> {
     const wish = this.#wishes.get(channel);
     if (wish === undefined) return;
-    abandon(wish, new BackplaneUnavailable('unsubscribed meanwhile'));
-    if (this.#connected) await this.#reconcile(channel);
+    wish.abandon();
+    if (this.#connected) await this.#reconcile([channel]);
     else this.#wishes.delete(channel);
   }
 
@@ -90,7 +71,7 @@ export class ChannelSubscriptions {
   async restore(): Promise<Restoration> {
     const generation = (this.#generation += 1);
     this.#connected = true;
-    await this.#reconcile(...this.#wishes.keys());
+    await this.#reconcile(this.#wishes.keys());
     if (generation !== this.#generation) return 'superseded';
     const incomplete = [...this.#wishes.values()].some(
       ({ confirmed, joined }) => confirmed && joined !== 'yes',
@@ -105,39 +86,12 @@ export class ChannelSubscriptions {
     this.#changed.clear();
     for (const [channel, wish] of this.#wishes) {
       wish.joined = 'no';
-      refuse(wish, new BackplaneUnavailable('Redis: not connected'));
+      wish.refuse(new BackplaneUnavailable('Redis: not connected'));
       if (!wish.wanted) this.#wishes.delete(channel);
     }
   }
 
-  #acknowledged(channel: string, wish: Wish): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const settle = (): void => {
-        clearTimeout(deadline);
-        wish.waiting.delete(waiter);
-      };
-      const waiter: Waiter = {
-        resolve: () => {
-          settle();
-          resolve();
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      };
-      const deadline = setTimeout(() => this.#giveUp(channel, wish), this.#deadlineMs);
-      wish.waiting.add(waiter);
-    });
-  }
-
-  // The first waiter's deadline ends the wish for those who joined it later, too: none of them may be left behind.
-  #giveUp(channel: string, wish: Wish): void {
-    refuse(wish, new BackplaneUnavailable('Redis: timeout'));
-    if (!wish.wanted) void this.#reconcile(channel);
-  }
-
-  #reconcile(...channels: readonly string[]): Promise<void> {
+  #reconcile(channels: Iterable<string>): Promise<void> {
     for (const channel of channels) this.#changed.add(channel);
     this.#working ??= this.#work();
     return this.#working;
@@ -180,8 +134,8 @@ export class ChannelSubscriptions {
     const failure = await failureOf(this.#commands.subscribe(channels));
     if (generation !== this.#generation) return;
     for (const wish of this.#wishesOf(channels)) {
-      if (failure === undefined) confirm(wish);
-      else refuse(wish, unavailable(failure));
+      if (failure === undefined) wish.confirm();
+      else wish.refuse(unavailable(failure));
     }
     if (failure !== undefined) this.#dropUnwanted(channels);
   }
@@ -200,27 +154,9 @@ export class ChannelSubscriptions {
       if (this.#wishes.get(channel)?.wanted === false) this.#changed.add(channel);
   }
 
-  #wishesOf(channels: readonly string[]): readonly Wish[] {
+  #wishesOf(channels: readonly string[]): readonly ChannelWish[] {
     return channels.flatMap((channel) => this.#wishes.get(channel) ?? []);
   }
-}
-
-function confirm(wish: Wish): void {
-  wish.joined = 'yes';
-  if (!wish.wanted) return;
-  wish.confirmed = true;
-  for (const waiter of wish.waiting) waiter.resolve();
-}
-
-/** Refuses who waits; the wish itself ends unless it had been confirmed before. */
-function refuse(wish: Wish, error: BackplaneUnavailable): void {
-  for (const waiter of wish.waiting) waiter.reject(error);
-  wish.wanted &&= wish.confirmed;
-}
-
-function abandon(wish: Wish, error: BackplaneUnavailable): void {
-  wish.confirmed = false;
-  refuse(wish, error);
 }
 
 async function failureOf(command: Promise<unknown>): Promise<unknown> {

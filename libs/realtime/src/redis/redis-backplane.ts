@@ -1,20 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import {
   Backplane,
-  BackplaneUnavailable,
   type Announced,
   type Announcement,
   type BackplaneHealth,
   type BackplaneListener,
 } from '../publishing/backplane.js';
-import { decodeEnvelope, encodeEnvelope } from '../publishing/envelope.js';
+import { decodeEnvelope } from '../publishing/envelope.js';
 import { ChannelSubscriptions } from './channel-subscriptions.js';
 import { EchoProbe } from './echo-probe.js';
+import { RedisAnnouncer } from './redis-announcer.js';
 import { DEFAULT_COMMAND_TIMEOUT_MS, RedisConnection, type RedisSource } from './redis-connection.js';
-import { unavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
 
 export interface RedisBackplaneOptions {
@@ -27,17 +25,10 @@ export interface RedisBackplaneOptions {
   readonly silenceMs?: number;
 }
 
-interface AnnounceScript {
-  announceOnce(once: string, live: string, envelope: Buffer, keyLifeMs: number): Promise<number>;
-}
-
-const ANNOUNCE = readFileSync(new URL('./lua/announce.lua', import.meta.url), 'utf8');
 const IDEMPOTENCY_MS = 300_000;
 const PROBE_KEY_MS = 10_000;
 const PROBE_TIMEOUT_MS = 5_000;
 const DEFAULT_SILENCE_MS = 30_000;
-/** While Redis is silent announcements wait for their timeout: no more than this of them. */
-const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 const BAD_ENVELOPE_LOG_MS = 60_000;
 /** So many probes in a row that Redis took and the subscriber did not hear: its connection is dead. */
 const SILENT_PROBES = 2;
@@ -50,7 +41,7 @@ export class RedisBackplane extends Backplane {
   readonly name = 'redis';
   readonly shared = true;
   readonly #keys: RedisKeys;
-  readonly #commands: RedisConnection;
+  readonly #announcer: RedisAnnouncer;
   readonly #subscriber: RedisConnection;
   readonly #channels: ChannelSubscriptions;
   readonly #probe: EchoProbe;
@@ -61,7 +52,6 @@ export class RedisBackplane extends Backplane {
   #wasReady = false;
   #heardAt = 0;
   #silentProbes = 0;
-  #pendingBytes = 0;
   #silenceTimer: NodeJS.Timeout | undefined;
   #badEnvelopeLoggedAt = -Infinity;
 
@@ -74,11 +64,7 @@ export class RedisBackplane extends Backplane {
     super();
     this.#keys = new RedisKeys(prefix);
     this.#silenceMs = silenceMs ?? DEFAULT_SILENCE_MS;
-    this.#commands = new RedisConnection(source, {
-      role: 'commands',
-      commandTimeoutMs,
-      scripts: { announceOnce: { lua: ANNOUNCE, numberOfKeys: 2 } },
-    });
+    this.#announcer = new RedisAnnouncer(source, { keys: this.#keys, commandTimeoutMs });
     this.#subscriber = new RedisConnection(source, {
       role: 'subscriber',
       commandTimeoutMs,
@@ -86,8 +72,8 @@ export class RedisBackplane extends Backplane {
       onLost: () => this.#channels.lost(),
     });
     this.#channels = this.#openChannels(this.#subscriber.client, commandTimeoutMs);
-    this.#probe = new EchoProbe((frame, key) =>
-      this.#send(this.#probeChannel, frame, { key, keyLifeMs: PROBE_KEY_MS }),
+    this.#probe = new EchoProbe((frame, idempotencyKey) =>
+      this.#announcer.announce({ channel: this.#probeChannel, frame, idempotencyKey }, PROBE_KEY_MS),
     );
   }
 
@@ -97,15 +83,14 @@ export class RedisBackplane extends Backplane {
     this.#subscriber.client.on('messageBuffer', (live: Buffer, message: Buffer) =>
       this.#receive(live, message),
     );
-    await Promise.all([this.#commands.open(), this.#subscriber.open()]);
+    await Promise.all([this.#announcer.open(), this.#subscriber.open()]);
     this.#heardAt = performance.now();
     this.#silenceTimer = setInterval(() => void this.#checkSilence(), this.#silenceMs / 3);
     this.#silenceTimer.unref();
   }
 
-  async announce({ channel, frame, idempotencyKey }: Announcement): Promise<Announced> {
-    const announced = await this.#send(channel, frame, { key: idempotencyKey, keyLifeMs: IDEMPOTENCY_MS });
-    return { duplicate: !announced };
+  async announce(announcement: Announcement): Promise<Announced> {
+    return { duplicate: !(await this.#announcer.announce(announcement, IDEMPOTENCY_MS)) };
   }
 
   subscribe(channel: string): Promise<void> {
@@ -125,7 +110,7 @@ export class RedisBackplane extends Backplane {
 
   async close(): Promise<void> {
     clearInterval(this.#silenceTimer);
-    await Promise.all([this.#commands.close(), this.#subscriber.close()]);
+    await Promise.all([this.#announcer.close(), this.#subscriber.close()]);
   }
 
   #openChannels(client: Redis, deadlineMs: number): ChannelSubscriptions {
@@ -136,32 +121,6 @@ export class RedisBackplane extends Backplane {
       unsubscribe: (channels: readonly string[]) => client.unsubscribe(...live(channels)),
     };
     return new ChannelSubscriptions(commands, deadlineMs);
-  }
-
-  async #send(
-    channel: string,
-    frame: Uint8Array,
-    { key, keyLifeMs }: { key: string; keyLifeMs: number },
-  ): Promise<boolean> {
-    const script = this.#commands.client as Redis & AnnounceScript;
-    const envelope = encodeEnvelope({ frame });
-    if (this.#pendingBytes + envelope.byteLength > MAX_PENDING_BYTES)
-      throw new BackplaneUnavailable('Redis: too slow');
-    this.#pendingBytes += envelope.byteLength;
-    try {
-      return (
-        (await script.announceOnce(
-          this.#keys.once(channel, key),
-          this.#keys.live(channel),
-          envelope,
-          keyLifeMs,
-        )) === 1
-      );
-    } catch (error) {
-      throw unavailable(error);
-    } finally {
-      this.#pendingBytes -= envelope.byteLength;
-    }
   }
 
   #receive(live: Buffer, message: Buffer): void {

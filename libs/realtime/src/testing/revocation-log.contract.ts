@@ -97,7 +97,9 @@ export function describeRevocationLog(
       await vi.waitFor(() => expect(told).toEqual([{ jti: 'a' }]), 5_000);
     });
 
-    it.runIf(shared)('reaches another node at its refresh(), and by itself soon after', async () => {
+    if (!shared) return;
+
+    it('reaches another node at its refresh(), and by itself soon after', async () => {
       const told: Revocation[] = [];
       const one = await node();
       const two = await node((revocation) => void told.push(revocation));
@@ -109,19 +111,16 @@ export function describeRevocationLog(
       expect(told).toEqual([{ jti: 'a' }, { user: 'alice' }]);
     });
 
-    it.runIf(shared)(
-      'gives a new node the full copy before start() resolves, without telling of it',
-      async () => {
-        const one = await node();
-        await Promise.all(Array.from({ length: 2_500 }, (_, index) => one.add({ jti: `token-${index}` })));
-        const told: Revocation[] = [];
-        const two = await node((revocation) => void told.push(revocation));
-        expect(two.loaded).toBe(true);
-        for (const index of [0, 999, 1_000, 2_499])
-          expect(two.covers(session({ jti: `token-${index}` }))).toBe(true);
-        expect(told).toEqual([]);
-      },
-    );
+    it('gives a new node the full copy before start() resolves, without telling of it', async () => {
+      const one = await node();
+      await Promise.all(Array.from({ length: 2_500 }, (_, index) => one.add({ jti: `token-${index}` })));
+      const told: Revocation[] = [];
+      const two = await node((revocation) => void told.push(revocation));
+      expect(two.loaded).toBe(true);
+      for (const index of [0, 999, 1_000, 2_499])
+        expect(two.covers(session({ jti: `token-${index}` }))).toBe(true);
+      expect(told).toEqual([]);
+    });
   });
 }
 

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+import { BackplaneUnavailable, type Announcement } from '../publishing/backplane.js';
+import { encodeEnvelope } from '../publishing/envelope.js';
+import { RedisConnection, type RedisSource } from './redis-connection.js';
+import { unavailable } from './redis-fault.js';
+import type { RedisKeys } from './redis-keys.js';
+
+interface AnnouncerOptions {
+  readonly keys: RedisKeys;
+  readonly commandTimeoutMs: number;
+}
+
+interface AnnounceScript {
+  announceOnce(once: string, live: string, envelope: Buffer, keyLifeMs: number): Promise<number>;
+}
+
+const ANNOUNCE = readFileSync(new URL('./lua/announce.lua', import.meta.url), 'utf8');
+/** While Redis is silent announcements wait for their timeout: no more than this of them. */
+const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+
+/** The sending half of the backplane: one connection, one script. */
+export class RedisAnnouncer {
+  readonly #connection: RedisConnection;
+  readonly #keys: RedisKeys;
+  #pendingBytes = 0;
+
+  constructor(source: RedisSource, { keys, commandTimeoutMs }: AnnouncerOptions) {
+    this.#keys = keys;
+    const scripts = { announceOnce: { lua: ANNOUNCE, numberOfKeys: 2 } };
+    this.#connection = new RedisConnection(source, { role: 'commands', commandTimeoutMs, scripts });
+  }
+
+  open(): Promise<void> {
+    return this.#connection.open();
+  }
+
+  /** False where the key was known in the channel: nothing was announced then. Rejects with `BackplaneUnavailable`. */
+  async announce({ channel, frame, idempotencyKey }: Announcement, keyLifeMs: number): Promise<boolean> {
+    const client = this.#connection.client as Redis & AnnounceScript;
+    const envelope = encodeEnvelope({ frame });
+    if (this.#pendingBytes + envelope.byteLength > MAX_PENDING_BYTES)
+      throw new BackplaneUnavailable('Redis: too slow');
+    this.#pendingBytes += envelope.byteLength;
+    try {
+      const once = this.#keys.once(channel, idempotencyKey);
+      return (await client.announceOnce(once, this.#keys.live(channel), envelope, keyLifeMs)) === 1;
+    } catch (error) {
+      throw unavailable(error);
+    } finally {
+      this.#pendingBytes -= envelope.byteLength;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}
