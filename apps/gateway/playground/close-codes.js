@@ -3,6 +3,7 @@ export const CLOSE_CODES = new Map([
   [1000, ['said goodbye', 'stays away']],
   [1001, ['the node is going away', 'reconnects']],
   [1002, ['a frame was against the WebSocket protocol', 'reconnects, backing off']],
+  [1005, ['ended without a code', 'reconnects and recovers']],
   [1006, ['the line broke, or the upgrade was refused', 'reconnects and recovers']],
   [1007, ['a text frame was not UTF-8', 'reconnects, backing off']],
   [1008, ['against the rules: no $auth first, a guard said no, too many bad frames', 'stays away']],

@@ -45,6 +45,7 @@ function pathItem(operation: Operation): Json {
   return {
     [method.toLowerCase()]: {
       operationId: name,
+      tags: [scope],
       summary,
       description: `${description}\n\nNeeds an API key of scope \`${scope}\`.`.trim(),
       ...(method === 'GET'
