@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const conditions = ['@aerie/source', 'node', 'import', 'module', 'default'];
+const conditions = ['@aerie/source', 'node', 'module', 'default'];
 
 export default defineConfig({
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
@@ -12,7 +12,14 @@ export default defineConfig({
     hookTimeout: 60_000,
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts'], exclude: ['**/dist/**', '**/node_modules/**'] } },
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts'],
+          exclude: ['**/dist/**', '**/node_modules/**'],
+        },
+      },
       { extends: true, test: { name: 'system', include: ['test/**/*.spec.ts'], fileParallelism: false } },
     ],
   },

@@ -30,7 +30,11 @@ async function bootstrap(env: GatewayEnv): Promise<void> {
 // People read the console in development, machines in production.
 function loggerFor({ production, logLevel }: GatewayEnv): LoggerService {
   if (production || logLevel !== 'info') return new PinoLogger(logLevel);
-  return new ConsoleLogger({ logLevels: ['log', 'warn', 'error', 'fatal'] });
+  return new ConsoleLogger({
+    logLevels: ['log', 'warn', 'error', 'fatal'],
+    compact: true,
+    breakLength: Infinity,
+  });
 }
 
 function greet({ dev, warnings }: GatewayEnv, url: string, internalPort: number): void {

@@ -14,7 +14,7 @@ export { Descriptors } from './connections/descriptors.js';
 export type { Session } from './connections/session.js';
 export type { Transport } from './connections/wire.js';
 export { DriverConnections, driverToken } from './driver-token.js';
-export type { AuthOptions, JwtOptions, SessionLike } from './handshake/auth-options.js';
+export type { AuthOptions, GuardedRequest, JwtOptions, SessionLike } from './handshake/auth-options.js';
 export {
   Authenticator,
   type Credential,
@@ -27,8 +27,10 @@ export { FailureCounter } from './handshake/failure-counter.js';
 export { HandshakeOnly } from './handshake/handshake-only.decorator.js';
 export { OriginPolicy } from './handshake/origin.js';
 export { Refusal } from './handshake/refusal.js';
+export { sessionOf } from './handshake/request-identity.js';
+export { assertStrongSecret } from './handshake/secret-verifier.js';
 export { SessionAuthentication } from './handshake/session-authentication.js';
-export { SessionGuard } from './handshake/session.guard.js';
+export { RefusedException, SessionGuard } from './handshake/session.guard.js';
 export { TicketStore } from './handshake/ticket-store.js';
 export { Tickets } from './handshake/tickets.js';
 export { HttpEdge } from './http/http-edge.js';

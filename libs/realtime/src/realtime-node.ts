@@ -66,7 +66,7 @@ export class RealtimeNode implements BackplaneListener {
   async stop(): Promise<void> {
     const { registry, quarantine, heartbeat, budget, expiry, channels, edge } = this.#parts;
     quarantine.clear(CLOSE.goingAway);
-    for (const connection of [...registry.all()]) connection.destroy();
+    for (const connection of registry.all()) connection.destroy();
     heartbeat.close();
     budget.close();
     expiry.close();

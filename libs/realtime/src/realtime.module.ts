@@ -4,7 +4,6 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleInit,
-  type Type,
 } from '@nestjs/common';
 import { Server } from 'node:net';
 import type { Server as HttpServer } from 'node:http';
@@ -194,6 +193,6 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
   }
 
   #get<Part>(token: abstract new (...args: never[]) => Part): Part {
-    return this.modules.get<Part>(token as Type<Part>, { strict: false });
+    return this.modules.get<Part>(token, { strict: false });
   }
 }

@@ -13,7 +13,10 @@ import {
 } from './channel.decorator.js';
 import type { ChannelRule } from './channel-rule.js';
 
-type Run = (client: unknown, data: unknown, args: ChannelArguments, pattern: string) => Promise<unknown>;
+/** Client, data, channel arguments, and the pattern: what Nest's contexts index. */
+type Run = (
+  ...args: [client: unknown, data: unknown, channel: ChannelArguments, pattern: string]
+) => Promise<unknown>;
 
 export interface DecoratedChannelSources {
   readonly modules: ModulesContainer;

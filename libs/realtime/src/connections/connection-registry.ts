@@ -86,7 +86,7 @@ export class ConnectionRegistry {
     if (!this.has(connection)) return false;
     this.#connections.delete(connection.id);
     take(this.#byUser, connection.session.user, connection);
-    for (const channel of [...connection.channels]) this.leave(connection, channel);
+    for (const channel of connection.channels) this.leave(connection, channel);
     for (const listener of this.#removed) listener(connection, end);
     return true;
   }

@@ -18,6 +18,15 @@ export interface ConnectionOptions {
   readonly outboxBytes: number;
   readonly budget: OutboxBudget;
   readonly onSlow?: () => void;
+  /** Told of what is sent: for metrics. */
+  readonly onSent?: (frames: number, bytes: number) => void;
+}
+
+export interface FramedOptions {
+  /** How many frames the bytes are. Default 1. */
+  readonly frames?: number;
+  /** While it waits, a later one with the same key takes its place. */
+  readonly conflateKey?: string | undefined;
 }
 
 export interface ConnectionEnd {
@@ -39,7 +48,8 @@ export class Connection {
   readonly channels: ReadonlySet<string> = new Set();
   readonly #wire: Wire;
   readonly #outbox: Outbox;
-  readonly #onSlow: (() => void) | undefined;
+  readonly #onSlow: ConnectionOptions['onSlow'];
+  readonly #onSent: ConnectionOptions['onSent'];
   #session: Session;
   #closing: Close | undefined;
   #closedHere = false;
@@ -53,6 +63,7 @@ export class Connection {
     this.#wire = options.wire;
     this.#session = options.session;
     this.#onSlow = options.onSlow;
+    this.#onSent = options.onSent;
     this.#outbox = new Outbox({
       wire: options.wire,
       limitBytes: options.outboxBytes,
@@ -109,8 +120,10 @@ export class Connection {
   }
 
   /** Sends bytes that already carry this connection's framing, shared between connections. */
-  sendFramed(bytes: Uint8Array, conflateKey?: string): void {
-    if (this.isOpen) this.#outbox.push(bytes, conflateKey);
+  sendFramed(bytes: Uint8Array, { frames = 1, conflateKey }: FramedOptions = {}): void {
+    if (!this.isOpen) return;
+    this.#onSent?.(frames, bytes.byteLength);
+    this.#outbox.push(bytes, conflateKey);
   }
 
   /** Asks the peer for a sign of life. A peer that is behind shows it by reading: nothing more is queued for it. */
@@ -131,15 +144,15 @@ export class Connection {
     if (!this.isOpen) return;
     this.#closing = close;
     this.#closedHere = true;
-    this.#goodbye(close);
+    this.#goodbye(() => this.#wire.close(close));
   }
 
   /** The peer said goodbye: what it is still owed is dropped and its goodbye answered. */
-  peerCloses(): void {
+  peerCloses(code?: number): void {
     if (!this.isOpen) return;
     this.#closing = CLOSE.normal;
     this.#outbox.discard();
-    this.#goodbye();
+    this.#goodbye(() => this.#wire.answerClose(code));
   }
 
   /** Ends without a goodbye: the peer is dead. */
@@ -154,11 +167,11 @@ export class Connection {
     this.#outbox.release();
   }
 
-  #goodbye(close?: Close): void {
+  #goodbye(say: () => void): void {
     this.#destroyTimer = setTimeout(() => this.#wire.destroy(), CLOSE_HANDSHAKE_MS);
     // Reading goes on even where it was paused: the peer's answer is what ends the connection.
     this.#wire.resume();
-    this.#outbox.finish(() => this.#wire.close(close));
+    this.#outbox.finish(say);
   }
 
   #endAsSlow(): void {

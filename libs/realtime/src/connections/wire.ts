@@ -26,8 +26,10 @@ export abstract class Wire {
   abstract ping(): void;
   abstract pause(): void;
   abstract resume(): void;
-  /** Begins the transport's goodbye; without an argument it answers the peer's. */
-  abstract close(close?: Close): void;
+  /** Begins the transport's goodbye. */
+  abstract close(close: Close): void;
+  /** Answers the peer's goodbye with its own code, if it gave one. */
+  abstract answerClose(code: number | undefined): void;
   /** Ends at once, without a goodbye. */
   abstract destroy(): void;
 }

@@ -29,7 +29,7 @@ class FakePeer extends Wire {
   write(bytes: Uint8Array): void {
     this.received.push({ ...JSON.parse(Buffer.from(bytes).toString()), at: Date.now() });
   }
-  onDrain(): void {}
+  answerClose(): void {}
   ping(): void {}
   pause(): void {}
   resume(): void {}

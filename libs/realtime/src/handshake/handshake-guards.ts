@@ -77,13 +77,15 @@ function compile({ instance }: GuardedClass, contexts: ExternalContextCreator): 
 
 // Nest calls the handler when the guards have passed: an empty one, which carries what decorators put on handleConnection.
 function handshakeHandler(instance: object): () => void {
-  const handleConnection = (): void => undefined;
+  const handleConnection = nothing.bind(undefined);
   const original: unknown = Reflect.get(instance, 'handleConnection');
   if (typeof original !== 'function') return handleConnection;
   for (const key of Reflect.getMetadataKeys(original))
     Reflect.defineMetadata(key, Reflect.getMetadata(key, original), handleConnection);
   return handleConnection;
 }
+
+function nothing(): void {}
 
 function refuseRequestScoped(
   { instance, metatype, moduleKey }: GuardedClass,

@@ -10,6 +10,7 @@ import type { OriginPolicy } from './origin.js';
 import { Refusal } from './refusal.js';
 import { clearIdentity, sessionOf } from './request-identity.js';
 import type { SessionAuthentication } from './session-authentication.js';
+import type { SessionGuard } from './session.guard.js';
 
 const TOTAL_MS = 10_000;
 
@@ -31,6 +32,8 @@ export interface HandshakeOptions {
   readonly admission: Admission;
   readonly failures: FailureCounter;
   readonly origins: OriginPolicy;
+  /** The first guard of every handshake. */
+  readonly sessionGuard: SessionGuard;
   readonly authentication: SessionAuthentication;
   readonly registry: ConnectionRegistry;
   /** Whether a client without a credential may authenticate by its first message. */
@@ -131,7 +134,7 @@ export class Handshake {
     const { request, dryRun = false } = attempt;
     if (this.#options.firstMessage && !this.#options.authentication.hasCredential(request))
       return { quarantine: true };
-    const session = await this.#options.authentication.authenticate(request, { dryRun });
+    const session = await this.#options.sessionGuard.admit(request, { dryRun });
     if (session instanceof Refusal) return session;
     return (await this.#guards(attempt)) ?? this.admits(session) ?? { session };
   }

@@ -57,8 +57,7 @@ export class Quarantine {
 
   /** Ends everybody's wait. */
   clear(close: Close): void {
-    for (const own of [...this.#byAddress.values()])
-      for (const socket of [...own.keys()]) this.#end(socket, close);
+    for (const own of this.#byAddress.values()) for (const socket of own.keys()) this.#end(socket, close);
   }
 
   #enter(socket: Quarantined): void {

@@ -1,9 +1,10 @@
 import { IncomingMessage } from 'node:http';
 import { HttpException, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import type { Session } from '../connections/session.js';
 import type { HandshakeRequest } from './authenticator.js';
 import { Refusal } from './refusal.js';
 import { sessionOf } from './request-identity.js';
-import { SessionAuthentication } from './session-authentication.js';
+import { type AuthenticateOptions, SessionAuthentication } from './session-authentication.js';
 import { hasExpired } from './session-expiry.js';
 import { sessionOfClient } from './session-of-client.js';
 
@@ -31,10 +32,15 @@ export class SessionGuard implements CanActivate {
     return session !== undefined && !hasExpired(session);
   }
 
+  /** Who sent this request: the first step of every handshake, as a value instead of an exception. */
+  admit(request: HandshakeRequest, options: AuthenticateOptions = {}): Promise<Session | Refusal> {
+    return this.authentication.authenticate(request, options);
+  }
+
   async #admit(request: HandshakeRequest): Promise<boolean> {
     const raw = rawRequest(request);
     if (sessionOf(raw)) return true;
-    const outcome = await this.authentication.authenticate(raw);
+    const outcome = await this.admit(raw);
     if (outcome instanceof Refusal) throw new RefusedException(outcome);
     if (raw !== request) Object.assign(request, { session: raw.session, user: raw.user });
     return true;

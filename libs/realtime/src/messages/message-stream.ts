@@ -44,6 +44,12 @@ export interface MessageStreamOptions {
   readonly reportFault: ReportFault;
 }
 
+interface OpenStream {
+  readonly message: Message;
+  readonly context: MessageContext;
+  readonly subscription: Subscription;
+}
+
 /**
  * The messages of one connection, in order: limits, decoding, one handler at a time, replies. Up to 64 wait; past that
  * reading stops, so that the peer's own TCP window holds the rest. Nothing runs before `open`.
@@ -196,11 +202,14 @@ export class MessageStream {
       fail: (error) => this.#failStream(context, error),
     });
     this.#streams.add(subscription);
-    void settled.then(() => {
-      this.#streams.delete(subscription);
-      subscription.unsubscribe();
-      if (context.failed) this.#fail(message, context.failure);
-    });
+    void this.#whenStreamed(settled, { message, context, subscription });
+  }
+
+  async #whenStreamed(settled: Promise<void>, { message, context, subscription }: OpenStream): Promise<void> {
+    await settled;
+    this.#streams.delete(subscription);
+    subscription.unsubscribe();
+    if (context.failed) this.#fail(message, context.failure);
   }
 
   // A frame that can't be encoded must not escape into rxjs, which would throw it at the process.

@@ -18,7 +18,6 @@ export interface FanoutTarget {
 export interface FanoutOptions {
   /** Who receives a channel's frames on this node, at this moment; undefined: nobody. */
   readonly target: (channel: string) => FanoutTarget | undefined;
-  readonly onSent: (frames: number, bytes: number) => void;
 }
 
 /**
@@ -108,7 +107,7 @@ class ChannelTurn {
     this.bytes = 0;
     const target = this.options.target(this.channel);
     if (target === undefined) return;
-    const pass = new Pass({ channel: this.channel, frames, slow: target.slow, onSent: this.options.onSent });
+    const pass = new Pass({ channel: this.channel, frames, slow: target.slow });
     if (target.count <= SLICE && this.#passes.length === 0) pass.serveAll(target.members());
     else {
       pass.remaining = new Set(target.members());
@@ -132,7 +131,6 @@ interface PassOptions {
   readonly channel: string;
   readonly frames: readonly Uint8Array[];
   readonly slow: SlowPolicy;
-  readonly onSent: FanoutOptions['onSent'];
 }
 
 /** One walk over the members as they were at its start. */
@@ -161,11 +159,11 @@ class Pass {
   }
 
   #send(member: Connection): void {
-    const { slow, channel, frames, onSent } = this.options;
+    const { slow, channel, frames } = this.options;
     if (slow === 'drop' && member.backedUp) return;
     const bytes = slow === 'conflate' ? this.#latest(member.framing) : this.#join(member.framing);
-    member.sendFramed(bytes, slow === 'conflate' ? channel : undefined);
-    onSent(frames.length, bytes.byteLength);
+    if (slow === 'conflate') member.sendFramed(bytes, { conflateKey: channel });
+    else member.sendFramed(bytes, { frames: frames.length });
   }
 
   #join(framing: Framing): Buffer {

@@ -71,7 +71,7 @@ export class Control {
       revocation.user === undefined
         ? this.#options.registry.all()
         : this.#options.registry.ofUser(revocation.user);
-    for (const connection of [...candidates])
+    for (const connection of candidates)
       if (revokes(revocation, connection.session)) connection.close(CLOSE.sessionEnded);
   }
 
@@ -86,8 +86,7 @@ export class Control {
         .refresh()
         .catch(() => this.#logger.warn('revocations could not be read; the next round will'));
     else
-      for (const connection of [...this.#options.registry.ofUser(command.user)])
-        this.#apply(command, connection);
+      for (const connection of this.#options.registry.ofUser(command.user)) this.#apply(command, connection);
   }
 
   #apply(command: Exclude<Command, { command: 'revoked' }>, connection: Connection): void {

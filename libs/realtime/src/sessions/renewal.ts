@@ -44,7 +44,7 @@ export class Renewal {
   }
 
   async #leaveForbidden(connection: Connection): Promise<void> {
-    for (const channel of [...connection.channels]) {
+    for (const channel of connection.channels) {
       const refusal = await this.#options.access
         .subscribe({ connection, channel })
         .catch(() => new Refusal('internal', 'rule failed'));

@@ -62,6 +62,7 @@ export const HANDSHAKE: readonly Provider[] = [
       FailureCounter,
       OriginPolicy,
       SessionAuthentication,
+      SessionGuard,
       ConnectionRegistry,
     ],
     useFactory: handshake,
@@ -78,13 +79,13 @@ function authOptions({
   return auth;
 }
 
-// oxlint-disable-next-line max-params -- Nest injects positionally
 function handshake(
   options: RealtimeOptions,
   admission: Admission,
   failures: FailureCounter,
   origins: OriginPolicy,
   authentication: SessionAuthentication,
+  sessionGuard: SessionGuard,
   registry: ConnectionRegistry,
 ): Handshake {
   const { maxConnectionsPerUser, userOverflow } = limitsOf(options);
@@ -94,6 +95,7 @@ function handshake(
     failures,
     origins,
     authentication,
+    sessionGuard,
     registry,
     firstMessage: auth.firstMessage ?? 'jwt' in auth,
     maxConnectionsPerUser,

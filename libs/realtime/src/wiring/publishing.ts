@@ -33,15 +33,9 @@ export const PUBLISHING: readonly Provider[] = [
   },
   {
     provide: LocalFanout,
-    inject: [ConnectionRegistry, ChannelRules, RealtimeMetrics],
-    useFactory: (registry: ConnectionRegistry, rules: ChannelRules, metrics: RealtimeMetrics) =>
-      new LocalFanout({
-        target: (channel) => targetOf(channel, registry, rules),
-        onSent: (frames, bytes) => {
-          metrics.framesSent.inc(frames);
-          metrics.bytesSent.inc(bytes);
-        },
-      }),
+    inject: [ConnectionRegistry, ChannelRules],
+    useFactory: (registry: ConnectionRegistry, rules: ChannelRules) =>
+      new LocalFanout({ target: (channel) => targetOf(channel, registry, rules) }),
   },
   {
     provide: NodeChannels,

@@ -107,7 +107,6 @@ export const WEBSOCKET: readonly Provider[] = [
   },
 ];
 
-// oxlint-disable-next-line max-params -- Nest injects positionally
 function greeting(
   node: string,
   options: RealtimeOptions,
@@ -125,7 +124,6 @@ function greeting(
   return new Greeting({ node, heartbeat: heartbeatOf(options), limits, system, channels, metrics });
 }
 
-// oxlint-disable-next-line max-params -- Nest injects positionally
 function parts(
   handshake: Handshake,
   quarantine: Quarantine,
@@ -140,7 +138,6 @@ function parts(
   return { handshake, quarantine, addresses, origins, registry, heartbeat, budget, metrics, log };
 }
 
-// oxlint-disable-next-line max-params -- Nest injects positionally
 function transport(
   options: RealtimeOptions,
   known: Parts,
@@ -159,7 +156,6 @@ function transport(
   });
 }
 
-// oxlint-disable-next-line max-params -- Nest injects positionally
 async function adapterSwitch(
   options: RealtimeOptions,
   aerie: RealtimeWsAdapter,

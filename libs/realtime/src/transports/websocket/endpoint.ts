@@ -52,7 +52,7 @@ export class Endpoint {
     };
     this.#upgrader = new WebSocketServer(upgrades);
     const server = new WebSocketServer({ noServer: true, clientTracking: false });
-    this.server = Object.assign(server, { clients: this.clients, path: options.path.path }) as GatewayServer;
+    this.server = Object.assign(server, { clients: this.clients, path: options.path.path });
   }
 
   /** Answers 101. Synchronous: `opened` is called before this returns. */

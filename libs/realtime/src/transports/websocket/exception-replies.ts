@@ -18,6 +18,6 @@ export function installExceptionReplies(): void {
     cause,
   ) {
     if (client instanceof ClientFacade) client.fail(exception);
-    else vanilla.call(this, client as Parameters<typeof vanilla>[0], exception, cause);
+    else vanilla.call(this, client, exception, cause);
   };
 }

@@ -33,14 +33,18 @@ export class WebSocketLink implements Pulse {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#socket = options.wire.socket;
-    const { ws } = options.wire;
+  }
+
+  /** From here on what arrives is taken, and silence is noticed. */
+  start(): void {
+    const { ws } = this.#options.wire;
     ws.deferCloseTo((wish) => this.#closeWished(wish));
     this.#socket.prependListener('data', (chunk: Buffer) => this.#arrived(chunk));
     ws.on('message', (data, isBinary) => this.#message(data, isBinary));
     ws.on('ping', (data) => this.#pinged(data));
     ws.on('pong', () => (this.#frameBeganAt = 0));
     ws.on('close', (code, reason) => this.#ended(code, reason));
-    options.heartbeat.add(this);
+    this.#options.heartbeat.add(this);
   }
 
   get paused(): boolean {
@@ -81,11 +85,11 @@ export class WebSocketLink implements Pulse {
   #pinged(data: Buffer): void {
     this.#frameBeganAt = 0;
     const { connection } = this.#options;
-    connection.sendFramed(pongFrame(data), PONG_KEY);
+    connection.sendFramed(pongFrame(data), { conflateKey: PONG_KEY });
   }
 
   #closeWished(wish: CloseWish): void {
-    if (wish.by === 'peer') this.#options.connection.peerCloses();
+    if (wish.by === 'peer') this.#options.connection.peerCloses(wish.code);
     else this.#options.connection.close(closeFor(wish.code));
   }
 

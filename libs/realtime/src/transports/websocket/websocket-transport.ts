@@ -215,7 +215,7 @@ export class WebSocketTransport {
     let greeted: ReturnType<Greeter['greet']> | undefined;
     const waiting: [Buffer, boolean][] = frames.map((frame) => [frame, false]);
     ws.on('error', () => undefined);
-    new WebSocketLink({
+    const link = new WebSocketLink({
       wire,
       connection,
       heartbeat: this.#options.heartbeat,
@@ -230,6 +230,7 @@ export class WebSocketTransport {
         greeted?.end(end);
       },
     });
+    link.start();
     this.#options.registry.add(connection);
     this.#options.log.accepted(upgrade, connection);
     if (authId !== undefined)
@@ -248,6 +249,10 @@ export class WebSocketTransport {
       outboxBytes: this.#options.outboxBytes,
       budget: this.#options.budget,
       onSlow: () => this.#options.metrics.slowConsumers.inc(),
+      onSent: (frames, bytes) => {
+        this.#options.metrics.framesSent.inc(frames);
+        this.#options.metrics.bytesSent.inc(bytes);
+      },
     });
   }
 

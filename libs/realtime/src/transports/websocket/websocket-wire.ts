@@ -46,8 +46,12 @@ export class WebSocketWire extends Wire {
     this.ws.resume();
   }
 
-  close(close?: Close): void {
-    this.ws.sayGoodbye(close?.code, close?.reason);
+  close({ code, reason }: Close): void {
+    this.ws.sayGoodbye(code, reason);
+  }
+
+  answerClose(code: number | undefined): void {
+    this.ws.sayGoodbye(code);
   }
 
   destroy(): void {
