@@ -13,6 +13,7 @@ export {
   encodeSegment,
   isChannelName,
   isEventName,
+  isUserChannel,
   isUserId,
   userChannel,
   userOfChannel,

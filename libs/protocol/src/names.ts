@@ -16,6 +16,11 @@ export function userChannel(user: string): string {
   return USER_PREFIX + encodeSegment(user);
 }
 
+/** Whether a channel is in the users' own name space, well-formed or not: no rule of an application applies there. */
+export function isUserChannel(channel: string): boolean {
+  return channel.startsWith(USER_PREFIX);
+}
+
 /** The user whose channel this is, or undefined. */
 export function userOfChannel(channel: string): string | undefined {
   if (!channel.startsWith(USER_PREFIX)) return undefined;

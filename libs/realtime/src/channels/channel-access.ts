@@ -1,4 +1,4 @@
-import { userChannel, userOfChannel } from '@aerie/protocol';
+import { isUserChannel, userChannel } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
 import { Refusal } from '../handshake/refusal.js';
@@ -24,8 +24,7 @@ export class ChannelAccess {
     channel,
     session = connection.session,
   }: Asking): Promise<Refusal | undefined> {
-    if (userOfChannel(channel) !== undefined)
-      return channel === userChannel(session.user) ? undefined : forbidden();
+    if (isUserChannel(channel)) return channel === userChannel(session.user) ? undefined : forbidden();
     const matched = this.rules.match(channel);
     if (matched === undefined) return forbidden();
     const allowed = await matched.rule.maySubscribe({ session, connection, channel, params: matched.params });
@@ -37,6 +36,7 @@ export class ChannelAccess {
   async publish(
     asking: Asking & { readonly event: string; readonly data: unknown },
   ): Promise<Refusal | { data: unknown }> {
+    if (isUserChannel(asking.channel)) return forbidden();
     const matched = this.rules.match(asking.channel);
     if (matched === undefined) return forbidden();
     const verdict = await this.#verdict(asking, matched);
