@@ -8,6 +8,7 @@ import {
 import { Server } from 'node:net';
 import type { Server as HttpServer } from 'node:http';
 import { ExternalContextCreator, HttpAdapterHost, ModuleRef, ModulesContainer } from '@nestjs/core';
+import { CLOSE } from '@aerie/protocol';
 import { ApiTarget } from './api/api-target.js';
 import { ChannelAccess } from './channels/channel-access.js';
 import { ChannelMessages } from './channels/channel-messages.js';
@@ -106,6 +107,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
     this.#registerHandlers();
     this.#registerChannels();
     this.#mountTickets();
+    this.#endQuarantineAtDrain();
     this.#node = this.#assembleNode();
     await this.#node.start();
   }
@@ -158,6 +160,13 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       addressGroupOf: (request) => addresses.groupOf(addresses.of(request)),
     });
     this.#get(HttpEdge).add(route);
+  }
+
+  // Who has not said who it is has nothing to be given away: it comes back elsewhere at once.
+  #endQuarantineAtDrain(): void {
+    this.#get(Drain).onPhase((phase) => {
+      if (phase === 'draining') this.#get(Quarantine).clear(CLOSE.goingAway);
+    });
   }
 
   #assembleNode(): RealtimeNode {

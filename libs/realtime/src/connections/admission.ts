@@ -7,7 +7,7 @@ export interface AdmissionOptions {
   /** Connections and handshakes under way, together. Default 10,000. */
   readonly maxConnections: number;
   readonly descriptors: Descriptors;
-  /** Registered connections at this moment. */
+  /** Connections at this moment, those in quarantine included. */
   readonly connections: () => number;
 }
 

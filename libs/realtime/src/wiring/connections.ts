@@ -4,6 +4,7 @@ import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { Descriptors } from '../connections/descriptors.js';
 import { Heartbeat } from '../connections/heartbeat.js';
 import { OutboxBudget } from '../connections/outbox-budget.js';
+import { Quarantine } from '../handshake/quarantine.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { heartbeatOf, limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 
@@ -25,12 +26,17 @@ export const CONNECTIONS: readonly Provider[] = [
   },
   {
     provide: Admission,
-    inject: [REALTIME_OPTIONS, Descriptors, ConnectionRegistry],
-    useFactory: (options: RealtimeOptions, descriptors: Descriptors, registry: ConnectionRegistry) =>
+    inject: [REALTIME_OPTIONS, Descriptors, ConnectionRegistry, Quarantine],
+    useFactory: (
+      options: RealtimeOptions,
+      descriptors: Descriptors,
+      registry: ConnectionRegistry,
+      quarantine: Quarantine,
+    ) =>
       new Admission({
         maxConnections: limitsOf(options).maxConnections,
         descriptors,
-        connections: () => registry.size,
+        connections: () => registry.size + quarantine.size,
       }),
   },
 ];

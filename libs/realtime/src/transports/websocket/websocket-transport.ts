@@ -17,6 +17,7 @@ import type { OriginPolicy } from '../../handshake/origin.js';
 import type { Quarantine } from '../../handshake/quarantine.js';
 import { Refusal } from '../../handshake/refusal.js';
 import type { HttpEdge } from '../../http/http-edge.js';
+import type { RouteOutcome } from '../../http/route.js';
 import type { RealtimeMetrics } from '../../metrics/meter.js';
 import { ClientFacade } from './client-facade.js';
 import type { Endpoint } from './endpoint.js';
@@ -27,6 +28,11 @@ import { WebSocketLink } from './websocket-link.js';
 import { WebSocketWire } from './websocket-wire.js';
 import { writeRefusal } from './write-refusal.js';
 
+const UPGRADE_REQUIRED: RouteOutcome = {
+  status: 426,
+  headers: { upgrade: 'websocket' },
+  body: { error: { code: 'invalid', message: 'this is a WebSocket endpoint: upgrade' } },
+};
 const HEAD_BYTES = 64 * 1024;
 
 /** What becomes of a connection once it is registered: greeting, messages, channels. The floor above decides. */
@@ -268,15 +274,13 @@ export class WebSocketTransport {
     endpoint: Endpoint,
     bare: IncomingMessage,
     response: Upgrade['response'],
-  ): Promise<Refusal | undefined> {
+  ): Promise<RouteOutcome> {
     const attempt = { ...this.#attempt(endpoint, bare), dryRun: true };
     const { response: platformResponse } = this.#options.platform();
     if (platformResponse !== undefined) Object.setPrototypeOf(response, platformResponse);
     const admitted = await this.#options.handshake.admit({ ...attempt, response });
     if (response.headersSent) return undefined;
-    return admitted instanceof Refusal
-      ? admitted
-      : new Refusal('invalid', 'this is a WebSocket endpoint: upgrade', { status: 426 });
+    return admitted instanceof Refusal ? admitted : UPGRADE_REQUIRED;
   }
 }
 
