@@ -1,17 +1,15 @@
 // `node --conditions=@aerie/source --import ./test/support/typescript-sources.mjs app.ts` runs the sources in a process of
-// their own, without a build. Node's type stripping would do, but it knows no decorators.
-import { existsSync, readFileSync } from 'node:fs';
-import { registerHooks } from 'node:module';
+// their own, without a build. Node's type stripping would do, but it knows no decorators. What was compiled once is kept
+// by its text, so that a process that finds everything there is small and starts at once: the compiler stays unloaded.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createRequire, registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
 
-const compilerOptions = {
-  target: ts.ScriptTarget.ES2024,
-  module: ts.ModuleKind.ESNext,
-  experimentalDecorators: true,
-  emitDecoratorMetadata: true,
-  inlineSourceMap: true,
-};
+const require = createRequire(import.meta.url);
+const CACHE = new URL('../../node_modules/.cache/aerie-sources/', import.meta.url);
+const { version } = require('typescript/package.json');
+const SELF = readFileSync(new URL(import.meta.url), 'utf8');
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
@@ -23,8 +21,32 @@ registerHooks({
   },
   load(url, context, nextLoad) {
     if (!url.startsWith('file:') || !url.endsWith('.ts')) return nextLoad(url, context);
-    const fileName = fileURLToPath(url);
-    const { outputText } = ts.transpileModule(readFileSync(fileName, 'utf8'), { fileName, compilerOptions });
-    return { format: 'module', source: outputText, shortCircuit: true };
+    return { format: 'module', source: compiled(fileURLToPath(url)), shortCircuit: true };
   },
 });
+
+function compiled(fileName) {
+  const text = readFileSync(fileName, 'utf8');
+  const key = createHash('sha256').update(`${version}\0${SELF}\0${fileName}\0${text}`).digest('hex');
+  const cached = new URL(`${key}.js`, CACHE);
+  if (existsSync(cached)) return readFileSync(cached, 'utf8');
+  const output = compile(fileName, text);
+  mkdirSync(CACHE, { recursive: true });
+  // Several processes may compile the same file: none must read a half of it.
+  const unfinished = new URL(`${key}.${process.pid}`, CACHE);
+  writeFileSync(unfinished, output);
+  renameSync(unfinished, cached);
+  return output;
+}
+
+function compile(fileName, text) {
+  const ts = require('typescript');
+  const compilerOptions = {
+    target: ts.ScriptTarget.ES2024,
+    module: ts.ModuleKind.ESNext,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+    inlineSourceMap: true,
+  };
+  return ts.transpileModule(text, { fileName, compilerOptions }).outputText;
+}
