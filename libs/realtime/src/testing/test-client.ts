@@ -1,0 +1,118 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import { FrameQueue, type FramePredicate, type ReceivedFrame } from './frame-queue.js';
+
+export interface TestClientOptions {
+  /** Goes out as `Authorization: Bearer`. */
+  readonly token?: string;
+  readonly protocols?: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** How long `frame` and `request` wait. Default 5,000 ms. */
+  readonly timeoutMs?: number;
+  /** Whether pings are answered. Default true. */
+  readonly autoPong?: boolean;
+}
+
+export interface ClosedWith {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The server answered the upgrade with something else than 101. */
+export class UpgradeRefused extends Error {
+  override readonly name = 'UpgradeRefused';
+
+  constructor(
+    readonly status: number,
+    readonly headers: IncomingMessage['headers'],
+    readonly body: string,
+  ) {
+    super(`the upgrade was refused with ${status}: ${body}`);
+  }
+}
+
+/** Connects; resolves after the 101. Rejects with `UpgradeRefused` where the server says no. */
+export async function openClient(url: string, options: TestClientOptions = {}): Promise<TestClient> {
+  const { token, protocols = [], headers = {}, autoPong = true } = options;
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const socket = new WebSocket(url, [...protocols], {
+    headers: { ...authorization, ...headers },
+    perMessageDeflate: false,
+    autoPong,
+  });
+  const client = new TestClient(socket, options.timeoutMs);
+  const { promise: refused, reject } = Promise.withResolvers<never>();
+  socket.once('unexpected-response', (_request, response) => void readRefusal(response).then(reject, reject));
+  await Promise.race([once(socket, 'open'), refused]);
+  socket.on('error', () => undefined);
+  return client;
+}
+
+async function readRefusal(response: IncomingMessage): Promise<UpgradeRefused> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return new UpgradeRefused(
+    response.statusCode ?? 0,
+    response.headers,
+    Buffer.concat(chunks).toString('utf8'),
+  );
+}
+
+/** A plain client of the wire protocol: what it sends is up to the test, what it gets waits in a queue. */
+export class TestClient {
+  /** Resolves with what ended the connection: 1006 where nobody said goodbye. */
+  readonly closed: Promise<ClosedWith>;
+  readonly #frames = new FrameQueue();
+  readonly #timeoutMs: number;
+  #lastId = 0;
+
+  constructor(
+    /** The socket of `ws` itself. */
+    readonly socket: WebSocket,
+    timeoutMs = 5_000,
+  ) {
+    this.#timeoutMs = timeoutMs;
+    const { promise, resolve } = Promise.withResolvers<ClosedWith>();
+    this.closed = promise;
+    socket.on('message', (data: Buffer) =>
+      this.#frames.push(JSON.parse(data.toString('utf8')) as ReceivedFrame),
+    );
+    socket.once('close', (code, reason) => {
+      this.#frames.end(new Error(`the connection was closed with ${code}`));
+      resolve({ code, reason: reason.toString('utf8') });
+    });
+  }
+
+  /** Everything that arrived so far. */
+  get received(): readonly ReceivedFrame[] {
+    return this.#frames.all;
+  }
+
+  /** The first frame that matches and was not taken before, now or within `timeoutMs`. */
+  frame(predicate: FramePredicate, timeoutMs = this.#timeoutMs): Promise<ReceivedFrame> {
+    return this.#frames.take(predicate, timeoutMs);
+  }
+
+  /** Sends a message that wants no reply. */
+  send(event: string, data?: unknown): void {
+    this.socket.send(JSON.stringify({ event, data }));
+  }
+
+  /** Sends a message with an id of its own; resolves with the reply, errors included. */
+  request(event: string, data?: unknown): Promise<ReceivedFrame> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    this.socket.send(JSON.stringify({ event, data, id }));
+    return this.frame((frame) => frame.id === id);
+  }
+
+  async close(code = 1000): Promise<ClosedWith> {
+    this.socket.close(code);
+    return this.closed;
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.terminate();
+  }
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
+
+export interface UpgradeAnswer {
+  readonly status: number;
+  /** Lower-case names; what came more than once is joined with a comma. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Parsed where it is JSON, else the text. Empty after a 101. */
+  readonly body: unknown;
+}
+
+export interface ProbeOptions {
+  /** Goes out as `Authorization: Bearer`. */
+  readonly token?: string;
+  readonly protocols?: readonly string[];
+  /** Added to a well-formed upgrade, in place of a header of the same name. An array sends one line each, `undefined` none. */
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly method?: string;
+  /** Default 15,000 ms. */
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 15_000;
+const END_OF_HEADERS = '\r\n\r\n';
+
+/**
+ * Asks for an upgrade over a bare socket and tells what a WebSocket client hides: status, headers and body of the answer.
+ * Headers go out verbatim, duplicates and nonsense included. After a 101 the socket is dropped.
+ */
+export async function probeUpgrade(url: string, options: ProbeOptions = {}): Promise<UpgradeAnswer> {
+  const { hostname, port, host, pathname, search } = new URL(url);
+  const socket = connect(Number(port || 80), hostname.replaceAll(/[[\]]/g, ''));
+  socket.setTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, () => socket.destroy(new Error('no answer')));
+  socket.write(upgradeRequest(`${pathname}${search}`, host, options));
+  let received = '';
+  try {
+    for await (const chunk of socket) {
+      received += (chunk as Buffer).toString('latin1');
+      if (/^HTTP\/1\.1 101/.test(received) && received.includes(END_OF_HEADERS)) break;
+    }
+  } finally {
+    socket.destroy();
+  }
+  return parseAnswer(received);
+}
+
+/** The text of an upgrade request, for whoever wants to send it in pieces. */
+export function upgradeRequest(target: string, host: string, options: ProbeOptions = {}): string {
+  const { token, protocols, headers = {}, method = 'GET' } = options;
+  const defaults: ProbeOptions['headers'] = {
+    host,
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': randomBytes(16).toString('base64'),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(protocols !== undefined && { 'sec-websocket-protocol': protocols.join(', ') }),
+  };
+  const lines = Object.entries({ ...defaults, ...headers }).flatMap(([name, value]) =>
+    value === undefined ? [] : [value].flat().map((one) => `${name}: ${one}`),
+  );
+  return [`${method} ${target} HTTP/1.1`, ...lines, '', ''].join('\r\n');
+}
+
+function parseAnswer(received: string): UpgradeAnswer {
+  const [head = '', ...rest] = received.split(END_OF_HEADERS);
+  const [statusLine = '', ...lines] = head.split('\r\n');
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1]);
+  if (Number.isNaN(status)) throw new Error('the socket ended without an HTTP answer');
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
+  }
+  return { status, headers, body: status === 101 ? '' : parseBody(rest.join(END_OF_HEADERS)) };
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
