@@ -23,6 +23,8 @@ export interface FirstMessageOptions {
   readonly admits: (session: Session) => Refusal | undefined;
   readonly onAuthenticated: (session: Session, early: EarlyFrames) => void;
   readonly onRefused: (refusal: Refusal) => void;
+  /** It went away, or broke the protocol, before it said who it is. */
+  readonly onAbandoned: () => void;
 }
 
 /** A socket in quarantine: it gets one `$auth`, 4 KiB in total and 5 s, and is sent nothing. */
@@ -48,11 +50,9 @@ export class FirstMessage implements Quarantined {
     quarantine.add(this);
   }
 
+  /** Its time is up, its place was taken, or the node stops. */
   close(close: Close): void {
-    if (this.#over) return;
-    this.#leave();
-    this.#options.ws.on('error', () => undefined);
-    this.#options.ws.close(close.code, close.reason);
+    this.#refuse(close, new Refusal('unauthenticated', close.reason, { reason: 'no_auth' }));
   }
 
   readonly #arrived = (chunk: Buffer): void => {
@@ -67,8 +67,8 @@ export class FirstMessage implements Quarantined {
     else void this.#first(data);
   };
 
-  readonly #failed = (): void => this.#leave();
-  readonly #gone = (): void => this.#leave();
+  readonly #failed = (): void => this.#abandoned();
+  readonly #gone = (): void => this.#abandoned();
 
   async #first(data: Buffer): Promise<void> {
     this.#authenticating = true;
@@ -97,8 +97,15 @@ export class FirstMessage implements Quarantined {
 
   #refuse(close: Close, refusal: Refusal): void {
     if (this.#over) return;
+    this.#leave();
     this.#options.onRefused(refusal);
-    this.close(close);
+    this.#options.ws.on('error', () => undefined);
+    this.#options.ws.close(close.code, close.reason);
+  }
+
+  #abandoned(): void {
+    this.#leave();
+    this.#options.onAbandoned();
   }
 
   #leave(): void {

@@ -203,6 +203,7 @@ export class WebSocketTransport {
         admits: (session) => this.#options.handshake.admits(session),
         onAuthenticated: (session, early) => this.#open(upgrade, ws, { session, ...early }),
         onRefused: (refusal) => this.#options.log.refused(upgrade, refusal),
+        onAbandoned: () => this.#options.log.abandoned(upgrade),
         quarantine: this.#options.quarantine,
       });
       waiting.begin();
