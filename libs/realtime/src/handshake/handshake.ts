@@ -57,6 +57,8 @@ export class Handshake {
 
   /** Everything up to the upgrade, within 10 s in total. */
   async admit(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
+    const noRoom = this.#capacity();
+    if (noRoom !== undefined) return noRoom;
     const place = this.#options.admission.hold();
     const { promise: late, resolve } = Promise.withResolvers<Refusal>();
     const timer = setTimeout(
@@ -103,10 +105,7 @@ export class Handshake {
 
   async #steps(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
     const refusal =
-      this.#capacity() ??
-      (await this.#address(attempt)) ??
-      this.#path(attempt) ??
-      this.#options.origins.check(attempt.request);
+      (await this.#address(attempt)) ?? this.#path(attempt) ?? this.#options.origins.check(attempt.request);
     if (refusal !== undefined) return refusal;
     const admitted = await this.#identify(attempt);
     if (admitted instanceof Refusal) this.#countFailure(attempt, admitted);

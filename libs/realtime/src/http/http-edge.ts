@@ -35,6 +35,7 @@ export class HttpEdge {
   readonly #routes = new RouteTable();
   readonly #upgrades = new Set<UpgradeRoute>();
   readonly #attached = new Map<Server, () => void>();
+  readonly #answering = new WeakMap<object, number>();
   #unknownUpgrade: UpgradeHandler | undefined;
 
   constructor(private readonly options: HttpEdgeOptions = {}) {}
@@ -82,7 +83,8 @@ export class HttpEdge {
     const route = this.#upgradeRoute(request);
     if (!route && !alone) return false;
     const handle = route?.handle ?? this.#unknownUpgrade;
-    if (!handle) return socket.destroy().destroyed;
+    // A response that is still due on this socket would be written into whatever the upgrade makes of it.
+    if (!handle || this.#answering.has(socket)) return socket.destroy().destroyed;
     try {
       handle(request, socket, head);
     } catch (error) {
@@ -93,11 +95,21 @@ export class HttpEdge {
   }
 
   #request(exchange: Exchange, alone: boolean): boolean {
+    this.#countAnswers(exchange);
     const match = this.#routes.match(exchange.request.method ?? 'GET', pathOf(exchange.request));
     if (match) void this.#serve(exchange, match);
     else if (alone)
       respond({ ...exchange, reply: refusalReply(new Refusal('not_found', 'nothing is here')) });
     return match !== undefined || alone;
+  }
+
+  #countAnswers({ request: { socket }, response }: Exchange): void {
+    this.#answering.set(socket, (this.#answering.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      const rest = (this.#answering.get(socket) ?? 1) - 1;
+      if (rest > 0) this.#answering.set(socket, rest);
+      else this.#answering.delete(socket);
+    });
   }
 
   async #serve(exchange: Exchange, match: RouteMatch): Promise<void> {

@@ -3,6 +3,8 @@ import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOLS } from '@aerie/protocol';
 import { Refusal } from '../../handshake/refusal.js';
 
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
+/** A token of RFC 9110. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 const AERIE = /^aerie\.v\d+\./;
 
 /** What RFC 6455 asks of an upgrade request; undefined where it is one. */
@@ -16,7 +18,16 @@ export function malformedUpgrade(request: IncomingMessage): Refusal | undefined 
   const version = request.headers['sec-websocket-version'];
   if (version !== '13' && version !== '8')
     return new Refusal('invalid', 'WebSocket version 13 is needed', { status: 426, reason: 'version' });
-  return undefined;
+  return malformedSubprotocols(request);
+}
+
+// `ws` would find out too, but only after a ticket is used up. A token offered twice is for the credentials to refuse.
+function malformedSubprotocols({ headers }: IncomingMessage): Refusal | undefined {
+  const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
+  const names = offered.filter((name) => !name.startsWith(BEARER_SUBPROTOCOL_PREFIX));
+  return offered.every((name) => TOKEN.test(name)) && new Set(names).size === names.length
+    ? undefined
+    : new Refusal('invalid', 'Sec-WebSocket-Protocol is malformed');
 }
 
 /**

@@ -174,10 +174,17 @@ export class WebSocketTransport {
       else this.#quarantine(upgrade);
     } catch (error) {
       this.#options.log.fault(error);
-      this.#refuse(
-        upgrade,
-        new Refusal('unavailable', 'the handshake failed', { retryAfterSeconds: 5, reason: 'fault' }),
-      );
+      this.#refuseAfterFault(upgrade);
+    }
+  }
+
+  // What failed may have been the answer itself.
+  #refuseAfterFault(upgrade: Upgrade): void {
+    const faulty = { retryAfterSeconds: 5, reason: 'fault' };
+    try {
+      this.#refuse(upgrade, new Refusal('unavailable', 'the handshake failed', faulty));
+    } catch {
+      upgrade.socket.destroy();
     }
   }
 

@@ -23,6 +23,7 @@ export function writeRefusal({ response, socket, refusal, headers }: RefusalAnsw
     return;
   }
   const retryAfter = refusal.retryAfterSeconds;
+  const payload = Buffer.from(JSON.stringify({ error: refusal.body }));
   response.writeHead(refusal.status, {
     ...headers,
     'content-type': 'application/json; charset=utf-8',
@@ -31,9 +32,10 @@ export function writeRefusal({ response, socket, refusal, headers }: RefusalAnsw
     ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
     ...(refusal.status === 401 && { 'www-authenticate': 'Bearer' }),
     ...(refusal.status === 426 && { 'sec-websocket-version': '13' }),
+    'content-length': payload.byteLength,
     connection: 'close',
   });
-  response.end(JSON.stringify({ error: refusal.body }));
+  response.end(payload);
 }
 
 // A client that never closes its side is cut, so that a refusal costs no descriptor for long.
