@@ -137,7 +137,7 @@ describe('two gateways on one Redis', () => {
       probeUpgrade(gateway.ws(`?ticket=${ticket}`)),
     );
     const statuses = (await Promise.all(attempts)).map(({ status }) => status);
-    expect(statuses.toSorted()).toEqual([101, 401, 401, 401]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([101, 401, 401, 401]);
 
     const forTheOther = await left.ticket(tokenFor('ben'));
     const client = await openClient(right.ws(`?ticket=${forTheOther}`));
