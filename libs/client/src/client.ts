@@ -41,7 +41,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
     this.#connection = new Connection(setup, {
       open: ({ expiresAt }) => this.#opened(expiresAt),
       frame: (frame) => this.#receive(frame),
-      cut: () => this.#cut(),
+      cut: (code) => this.#cut(code),
       stopped: () => this.#stopped(),
       state: (state) => this.#states.emit(state),
     });
@@ -92,7 +92,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   }
 
   /**
-   * Sends a message and wants no reply. Without a connection it waits for one.
+   * Sends a message and wants no reply. It waits for a connection, and for its turn: about 80 a second leave, 120 at once.
    * @throws RealtimeError `overloaded` past 100 waiting messages or 256 KiB, `too_large`, `invalid`, or `unavailable`
    * when the client is stopped.
    */
@@ -132,16 +132,17 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   }
 
   #opened(expiresAt: number | null): void {
+    this.#exchange.opened();
     // Subscriptions first, so that a queued publish comes back to its sender like to anyone.
     this.#subscriptions.opened();
     this.#exchange.flush();
     if (this.#credentials.renewable) this.#renewal.start(expiresAt);
   }
 
-  #cut(): void {
+  #cut(code: number): void {
     this.#renewal.stop();
     this.#subscriptions.cut();
-    this.#exchange.cut();
+    this.#exchange.cut(code);
   }
 
   #stopped(): void {
@@ -173,7 +174,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
 
   async #renew(): Promise<number | null> {
     const data = this.#credentials.authData(await this.#credentials.obtain());
-    const reply = await this.#exchange.request({ event: SYSTEM.auth, data, now: true });
+    const reply = await this.#exchange.request({ event: SYSTEM.auth, data, own: true });
     const expiresAt = isFields(reply) ? reply['expiresAt'] : undefined;
     return typeof expiresAt === 'number' ? expiresAt : null;
   }

@@ -13,8 +13,8 @@ export interface ConnectionEvents {
   /** Open again, before `state` says so: what must be sent first is sent here. */
   readonly open: (welcome: Welcome) => void;
   readonly frame: (frame: ServerFrame) => void;
-  /** An open connection ended; what was sent on it may or may not have arrived. */
-  readonly cut: () => void;
+  /** An open connection ended, with this close code; what was sent on it may or may not have arrived. */
+  readonly cut: (code: number) => void;
   readonly stopped: () => void;
   readonly state: (state: RealtimeState) => void;
 }
@@ -109,7 +109,7 @@ export class Connection {
     const before = this.#state.status;
     if (before === 'stopped' && state.status === 'stopped') return;
     this.#state = state;
-    if (before === 'open') this.#events.cut();
+    if (before === 'open') this.#events.cut('cause' in state ? state.cause.code : GOODBYE.code);
     if (state.status === 'stopped') this.#events.stopped();
     if (this.#state === state) this.#events.state(state);
   }

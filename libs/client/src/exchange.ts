@@ -1,7 +1,7 @@
 import { utf8Length, type Welcome } from '@aerie/protocol';
 import type { Report } from './emitter.js';
 import { RealtimeError } from './errors.js';
-import { OutboundQueue } from './outbound-queue.js';
+import { Outbox } from './outbox.js';
 import { PendingRequests, type ReplySink } from './pending-requests.js';
 import { OneReply, ReplyStream } from './reply-sinks.js';
 import type { ServerFrame } from './server-frame.js';
@@ -19,8 +19,11 @@ export interface RequestOptions {
 interface Outgoing {
   readonly event: string;
   readonly data?: unknown;
-  /** Fails at once without a connection instead of waiting for one. */
-  readonly now?: boolean;
+  /**
+   * One of the client's own: goes ahead of the application's, fails at once without a connection instead of waiting for
+   * one, and has all of its time from when it left.
+   */
+  readonly own?: boolean;
 }
 
 interface Carrier {
@@ -30,18 +33,19 @@ interface Carrier {
   send(text: string, bytes: number): void;
 }
 
-/** Messages out, replies back. What is sent without a connection waits in a bounded queue; what was cut off fails. */
+/** Messages out, replies back. What can't leave yet waits in the outbox; what left and was cut off fails. */
 export class Exchange {
   readonly #carrier: Carrier;
   readonly #report: Report;
-  readonly #queue = new OutboundQueue();
-  readonly #pending = new PendingRequests((id) => this.#queue.remove(id));
+  readonly #outbox: Outbox;
+  readonly #pending = new PendingRequests((id) => this.#outbox.ended(id));
   // 0 is the first message's `$auth`.
   #nextId = 1;
 
   constructor(carrier: Carrier, report: Report) {
     this.#carrier = carrier;
     this.#report = report;
+    this.#outbox = new Outbox(carrier);
   }
 
   get welcome(): Welcome | undefined {
@@ -59,13 +63,8 @@ export class Exchange {
 
   /** @throws RealtimeError when it can neither be sent nor queued. */
   send(message: Outgoing): void {
-    const id = this.#nextId++;
-    this.#dispatch({
-      id,
-      message,
-      text: JSON.stringify({ event: message.event, data: message.data }),
-      fail: this.#report,
-    });
+    const text = JSON.stringify({ event: message.event, data: message.data });
+    this.#post(message, { id: this.#nextId++, text, fail: this.#report });
   }
 
   request(message: Outgoing, options: RequestOptions = {}): Promise<unknown> {
@@ -91,10 +90,13 @@ export class Exchange {
     { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: RequestOptions = {},
   ): number {
     const id = this.#nextId++;
+    const wait = (): void => this.#pending.expire(id, timeoutMs);
     try {
       const text = JSON.stringify({ event: message.event, data: message.data, id });
-      this.#pending.add(id, sink, { timeoutMs, signal });
-      this.#dispatch({ id, message, text, fail: (error) => this.#pending.fail(id, error) });
+      this.#pending.add(id, sink, signal);
+      if (!message.own) wait();
+      const fail = (error: unknown): void => this.#pending.fail(id, error);
+      this.#post(message, { id, text, fail, ...(message.own && { sent: wait }) });
     } catch (error) {
       this.#pending.cancel(id);
       sink.fail(error);
@@ -108,44 +110,47 @@ export class Exchange {
     else this.#pending.fail(frame.id, new RealtimeError(frame.error));
   }
 
-  /** Sends what waited, in its order. */
-  flush(): void {
-    for (const { text, bytes, fail } of this.#queue.drain()) {
-      try {
-        this.#carrier.send(text, bytes);
-      } catch (error) {
-        fail(error);
-      }
-    }
+  /** There is a new connection; what waited stays where it is until `flush`. */
+  opened(): void {
+    this.#outbox.opened();
   }
 
-  /** The connection is gone: what was sent on it has an unknown outcome. Nothing else is pending then. */
-  cut(): void {
-    this.#pending.failAll(new RealtimeError({ code: 'unavailable', message: 'The connection was lost' }));
+  /** Sends what waited, in its order and at the pace that the server takes. */
+  flush(): void {
+    this.#outbox.flush();
+  }
+
+  /** The connection is gone, closed with `code`: what was sent on it has an unknown outcome. */
+  cut(code: number): void {
+    this.#outbox.cut(code);
+    const error = new RealtimeError({ code: 'unavailable', message: 'The connection was lost' });
+    this.#pending.failAll(error, (id) => !this.#outbox.holds(id));
   }
 
   stop(): void {
     const error = stopped();
-    for (const { fail } of this.#queue.drain()) fail(error);
+    for (const { fail } of this.#outbox.drain()) fail(error);
     this.#pending.failAll(error);
   }
 
-  #dispatch({ id, message, text, fail }: Dispatch): void {
-    const bytes = utf8Length(text);
-    if (this.welcome) return this.#carrier.send(text, bytes);
-    if (this.stopped) throw stopped();
-    if (message.now) throw new RealtimeError({ code: 'unavailable', message: 'There is no connection' });
-    this.#queue.push(id, { text, bytes, fail });
+  #post({ own = false }: Outgoing, { id, text, fail, sent = ignore }: Posting): void {
+    if (!this.welcome) {
+      if (this.stopped) throw stopped();
+      if (own) throw new RealtimeError({ code: 'unavailable', message: 'There is no connection' });
+    }
+    this.#outbox.post({ id, text, bytes: utf8Length(text), own, fail, sent });
     this.#carrier.demand();
   }
 }
 
-interface Dispatch {
+interface Posting {
   readonly id: number;
-  readonly message: Outgoing;
   readonly text: string;
   readonly fail: (error: unknown) => void;
+  readonly sent?: () => void;
 }
+
+function ignore(): void {}
 
 function stopped(): RealtimeError {
   return new RealtimeError({ code: 'unavailable', message: 'The client is stopped' });

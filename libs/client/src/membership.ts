@@ -132,7 +132,7 @@ export class Membership {
       return false;
     };
     this.#request = request;
-    this.#options.exchange.ask({ event, data, now: true }, { reply: current(reply), fail: current(fail) });
+    this.#options.exchange.ask({ event, data, own: true }, { reply: current(reply), fail: current(fail) });
   }
 }
 

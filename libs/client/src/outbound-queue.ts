@@ -3,25 +3,35 @@ import { RealtimeError } from './errors.js';
 const MAX_MESSAGES = 100;
 const MAX_BYTES = 256 * 1024;
 
-/** A frame that waits for the connection. */
+/** A frame that waits for its turn. */
 export interface QueuedFrame {
+  readonly id: number;
   readonly text: string;
   /** UTF-8. */
   readonly bytes: number;
   readonly fail: (error: unknown) => void;
 }
 
-/** What was sent while there was no connection: at most 100 messages and 256 KiB, in order. */
-export class OutboundQueue {
-  readonly #frames = new Map<number, QueuedFrame>();
+/** Messages that wait: at most 100 and 256 KiB, in order. */
+export class OutboundQueue<Frame extends QueuedFrame> {
+  readonly #frames = new Map<number, Frame>();
   #bytes = 0;
 
+  get first(): Frame | undefined {
+    const [first] = this.#frames.values();
+    return first;
+  }
+
+  has(id: number): boolean {
+    return this.#frames.has(id);
+  }
+
   /** @throws RealtimeError `overloaded` when full. */
-  push(id: number, frame: QueuedFrame): void {
+  push(frame: Frame): void {
     if (this.#frames.size >= MAX_MESSAGES || this.#bytes + frame.bytes > MAX_BYTES) {
-      throw new RealtimeError({ code: 'overloaded', message: 'Too much is waiting for the connection' });
+      throw new RealtimeError({ code: 'overloaded', message: 'Too many messages are waiting' });
     }
-    this.#frames.set(id, frame);
+    this.#frames.set(frame.id, frame);
     this.#bytes += frame.bytes;
   }
 
@@ -31,7 +41,7 @@ export class OutboundQueue {
   }
 
   /** Takes everything out, oldest first. */
-  drain(): QueuedFrame[] {
+  drain(): Frame[] {
     const frames = [...this.#frames.values()];
     this.#frames.clear();
     this.#bytes = 0;

@@ -9,16 +9,10 @@ export interface ReplySink {
   fail(error: unknown): void;
 }
 
-export interface WaitOptions {
-  /** Milliseconds until the first reply. */
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
 interface Pending {
   readonly sink: ReplySink;
-  readonly timer: ReturnType<typeof setTimeout>;
   readonly release: () => void;
+  timer?: ReturnType<typeof setTimeout>;
 }
 
 /** Requests that wait for their replies, by id. Each ends exactly once: reply, error, timeout, abort or cut. */
@@ -32,16 +26,21 @@ export class PendingRequests {
   }
 
   /** @throws RealtimeError `overloaded` when 1,000 wait already; the signal's reason if it is aborted. */
-  add(id: number, sink: ReplySink, { timeoutMs, signal }: WaitOptions): void {
+  add(id: number, sink: ReplySink, signal?: AbortSignal): void {
     signal?.throwIfAborted();
     if (this.#pending.size >= MAX_PENDING)
       throw new RealtimeError({ code: 'overloaded', message: 'Too many requests are waiting' });
-    const timeout = (): void =>
-      this.fail(id, new RealtimeError({ code: 'timeout', message: `No reply within ${timeoutMs} ms` }));
     const abort = (): void => this.fail(id, signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
-    const release = (): void => signal?.removeEventListener('abort', abort);
-    this.#pending.set(id, { sink, timer: setTimeout(timeout, timeoutMs), release });
+    this.#pending.set(id, { sink, release: () => signal?.removeEventListener('abort', abort) });
+  }
+
+  /** From now on the first reply may take this long. */
+  expire(id: number, timeoutMs: number): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return;
+    const error = new RealtimeError({ code: 'timeout', message: `No reply within ${timeoutMs} ms` });
+    pending.timer = setTimeout(() => this.fail(id, error), timeoutMs);
   }
 
   reply(id: unknown, data: unknown, last: boolean): void {
@@ -58,8 +57,9 @@ export class PendingRequests {
     this.#end(id as number)?.sink.fail(error);
   }
 
-  failAll(error: unknown): void {
-    for (const id of Array.from(this.#pending.keys())) this.fail(id, error);
+  /** Fails all, or those that `concerns` names. */
+  failAll(error: unknown, concerns: (id: number) => boolean = () => true): void {
+    for (const id of Array.from(this.#pending.keys()).filter(concerns)) this.fail(id, error);
   }
 
   /** Forgets a request whose sink wants nothing more. */
