@@ -21,6 +21,7 @@ export class OutboxBudget {
   #writes = 0;
   #timer: NodeJS.Timeout | undefined;
   #allowance = 0;
+  #allowedAt = -Infinity;
 
   constructor(
     /** Bytes; default 256 MiB. */
@@ -63,19 +64,33 @@ export class OutboxBudget {
   }
 
   #startShedding(): NodeJS.Timeout {
-    this.#allowance = 1;
     return setInterval(() => this.#shed(), SHED_TICK_MS).unref();
   }
 
   #shed(): void {
     if (this.bytes <= this.limitBytes) return this.close();
-    const perSecond = Math.max(1, this.connections() * SHED_SHARE_PER_SECOND);
-    this.#allowance = Math.min(perSecond, this.#allowance + (perSecond * SHED_TICK_MS) / 1000);
-    const largestFirst = [...this.#debtors].toSorted((a, b) => b.bytesOwed - a.bytesOwed);
-    for (const debtor of largestFirst.slice(0, Math.floor(this.#allowance))) {
+    this.#allow();
+    if (this.#allowance < 1) return;
+    for (const debtor of this.#largest(Math.floor(this.#allowance))) {
       if (this.bytes <= this.limitBytes) return;
       this.#allowance -= 1;
       debtor.shed();
     }
+  }
+
+  // What was not used does not pile up beyond one tick's share: the pace holds over any second, not only on average.
+  #allow(): void {
+    const now = performance.now();
+    const perSecond = Math.max(1, this.connections() * SHED_SHARE_PER_SECOND);
+    const atOnce = Math.max(1, (perSecond * SHED_TICK_MS) / 1_000);
+    const earned = ((now - this.#allowedAt) * perSecond) / 1_000;
+    this.#allowance = Math.min(atOnce, this.#allowance + earned);
+    this.#allowedAt = now;
+  }
+
+  #largest(count: number): readonly Debtor[] {
+    const owing = Array.from(this.#debtors, (debtor) => ({ debtor, bytes: debtor.bytesOwed }));
+    const largestFirst = owing.toSorted((a, b) => b.bytes - a.bytes);
+    return largestFirst.slice(0, count).map(({ debtor }) => debtor);
   }
 }

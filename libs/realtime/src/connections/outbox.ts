@@ -3,10 +3,12 @@ import type { Wire } from './wire.js';
 
 /** At most this much is handed to a wire at a time. */
 const HANDED_BYTES = 64 * 1024;
-const NOTHING = new Uint8Array(0);
+/** An idle wire gets a frame up to this size with no bookkeeping: what the kernel leaves of it is not worth metering. */
+const UNMETERED_BYTES = 4 * 1024;
+const COMPACT_AT = 32;
 
-interface Queued {
-  readonly bytes: Uint8Array;
+interface Owed {
+  bytes: Uint8Array;
   /** How much of it the wire already has. */
   handed: number;
   readonly key: string | undefined;
@@ -27,16 +29,16 @@ export interface OutboxOptions {
 export class Outbox implements Debtor {
   readonly #wire: Wire;
   readonly #options: OutboxOptions;
-  #queue: Queued[] = [];
-  #head = 0;
-  #queuedBytes = 0;
+  /** Taken by the kernel up to `#oldest`, with the wire up to `#next`, waiting from there on. */
+  #frames: Owed[] = [];
+  #oldest = 0;
+  #next = 0;
+  #waitingBytes = 0;
+  /** Frames with a key that the wire has not begun. */
+  readonly #replaceable = new Map<string, Owed>();
   #closed = false;
-  #awaited = 0;
+  #released = false;
   #whenEmpty: (() => void) | undefined;
-  readonly #onTaken = (): void => {
-    this.#awaited -= 1;
-    if (this.#queuedBytes > 0) this.#hand();
-  };
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -44,25 +46,20 @@ export class Outbox implements Debtor {
   }
 
   get bytesOwed(): number {
-    return this.#queuedBytes + this.#wire.bufferedBytes;
+    return this.#waitingBytes + this.#wire.bufferedBytes;
   }
 
   /** True while something waits that the wire has not been given yet: the peer reads slower than we write. */
   get backedUp(): boolean {
-    return this.#queuedBytes > 0;
+    return this.#next < this.#frames.length;
   }
 
   push(bytes: Uint8Array, conflateKey?: string): void {
     if (this.#closed) return;
-    if (this.#queuedBytes === 0 && this.#fits(bytes)) {
-      this.#wire.write(bytes);
-      return;
-    }
-    if (conflateKey !== undefined && this.#replace(conflateKey, bytes)) return;
-    if (this.bytesOwed > 0 && this.bytesOwed + bytes.byteLength > this.#options.limitBytes) {
-      this.#options.onOverflow();
-      return;
-    }
+    if (this.bytesOwed === 0 && bytes.byteLength <= UNMETERED_BYTES) return this.#wire.write(bytes);
+    const replaced = conflateKey === undefined ? undefined : this.#replaceable.get(conflateKey);
+    if (this.#overflows(bytes.byteLength, replaced?.bytes.byteLength ?? 0)) return this.#options.onOverflow();
+    if (replaced !== undefined) return this.#replace(replaced, bytes);
     this.#append({ bytes, handed: 0, key: conflateKey });
     this.#hand();
   }
@@ -74,98 +71,98 @@ export class Outbox implements Debtor {
   /** Accepts nothing more; calls back once what it owes is with the wire. */
   finish(whenEmpty: () => void): void {
     this.#closed = true;
-    if (this.#queuedBytes === 0) whenEmpty();
+    // It ends anyway: nothing is won by shedding it.
+    this.#options.budget.settled(this);
+    if (!this.backedUp) whenEmpty();
     else this.#whenEmpty = whenEmpty;
   }
 
   /** Forgets what it owes, except for the rest of a frame that the wire has begun: cut there, the stream would be garbage. */
   discard(): void {
-    const started = this.#queue[this.#head];
-    const keep = started !== undefined && started.handed > 0 ? 1 : 0;
-    for (const queued of this.#queue.slice(this.#head + keep)) this.#forget(queued);
-    this.#queue = keep === 1 && started !== undefined ? [started] : [];
-    this.#head = 0;
-    if (keep === 0) this.#options.budget.settled(this);
+    const begun = (this.#frames[this.#next]?.handed ?? 0) > 0 ? 1 : 0;
+    for (const frame of this.#frames.splice(this.#next + begun)) this.#forget(frame);
+    this.#replaceable.clear();
   }
 
   /** Forgets everything: the wire is gone. */
   release(): void {
     this.#closed = true;
+    this.#released = true;
     this.#whenEmpty = undefined;
-    for (const queued of this.#queue.slice(this.#head)) this.#forget(queued);
-    this.#queue = [];
-    this.#head = 0;
+    for (const frame of this.#frames.slice(this.#oldest)) this.#forget(frame);
+    this.#frames = [];
+    this.#oldest = 0;
+    this.#next = 0;
+    this.#replaceable.clear();
     this.#options.budget.settled(this);
   }
 
-  #fits(bytes: Uint8Array): boolean {
-    const buffered = this.#wire.bufferedBytes;
-    return buffered + bytes.byteLength <= HANDED_BYTES;
+  #overflows(bytes: number, replaced: number): boolean {
+    const owed = this.bytesOwed;
+    return owed > 0 && bytes > replaced && owed - replaced + bytes > this.#options.limitBytes;
   }
 
-  #append(queued: Queued): void {
-    this.#queue.push(queued);
-    this.#queuedBytes += queued.bytes.byteLength;
-    this.#options.budget.retain(queued.bytes, this);
+  #append(frame: Owed): void {
+    this.#frames.push(frame);
+    this.#waitingBytes += frame.bytes.byteLength;
+    if (frame.key !== undefined) this.#replaceable.set(frame.key, frame);
+    this.#options.budget.retain(frame.bytes, this);
   }
 
-  #replace(key: string, bytes: Uint8Array): boolean {
-    const index = this.#queue.findIndex(
-      (queued, at) => at >= this.#head && queued.key === key && queued.handed === 0,
-    );
-    const old = this.#queue[index];
-    if (old === undefined) return false;
-    this.#forget(old);
-    this.#queue[index] = { bytes, handed: 0, key };
-    this.#queuedBytes += bytes.byteLength;
+  #replace(frame: Owed, bytes: Uint8Array): void {
+    this.#options.budget.release(frame.bytes);
+    this.#waitingBytes += bytes.byteLength - frame.bytes.byteLength;
+    frame.bytes = bytes;
     this.#options.budget.retain(bytes, this);
-    return true;
   }
 
-  #forget(queued: Queued): void {
-    this.#queuedBytes -= queued.bytes.byteLength - queued.handed;
-    this.#options.budget.release(queued.bytes);
+  #forget(frame: Owed): void {
+    this.#waitingBytes -= frame.bytes.byteLength - frame.handed;
+    this.#options.budget.release(frame.bytes);
   }
 
   #hand(): void {
-    for (
-      let room = HANDED_BYTES - this.#wire.bufferedBytes;
-      room > 0;
-      room = HANDED_BYTES - this.#wire.bufferedBytes
-    ) {
-      const first = this.#queue[this.#head];
-      if (first === undefined) break;
-      const slice = first.bytes.subarray(first.handed, first.handed + room);
-      first.handed += slice.byteLength;
-      this.#queuedBytes -= slice.byteLength;
-      this.#awaited += 1;
-      this.#wire.write(slice, this.#onTaken);
-      if (first.handed === first.bytes.byteLength) this.#dropHead();
+    for (let frame = this.#frames[this.#next]; frame !== undefined; frame = this.#frames[this.#next]) {
+      const room = HANDED_BYTES - this.#wire.bufferedBytes;
+      if (room <= 0) return;
+      this.#handSlice(frame, room);
     }
-    if (this.#queuedBytes === 0) this.#emptied();
-    else if (this.#awaited === 0) this.#awaitRoom();
+    this.#emptied();
   }
 
-  // The wire is full with what went past the queue: an empty write comes back when that has been taken.
-  #awaitRoom(): void {
-    this.#awaited += 1;
-    this.#wire.write(NOTHING, this.#onTaken);
+  #handSlice(frame: Owed, room: number): void {
+    if (frame.key !== undefined && frame.handed === 0) this.#replaceable.delete(frame.key);
+    const slice = frame.bytes.subarray(frame.handed, frame.handed + room);
+    frame.handed += slice.byteLength;
+    this.#waitingBytes -= slice.byteLength;
+    const whole = frame.handed === frame.bytes.byteLength;
+    if (whole) this.#next += 1;
+    this.#wire.write(slice, whole ? this.#onFrameTaken : this.#onSliceTaken);
   }
 
-  #dropHead(): void {
-    const done = this.#queue[this.#head];
-    if (done !== undefined) this.#options.budget.release(done.bytes);
-    this.#head += 1;
-    if (this.#head > 32 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
+  readonly #onSliceTaken = (): void => {
+    if (!this.#released && this.backedUp) this.#hand();
+  };
+
+  readonly #onFrameTaken = (): void => {
+    if (this.#released) return;
+    const taken = this.#frames[this.#oldest];
+    if (taken !== undefined) this.#options.budget.release(taken.bytes);
+    this.#oldest += 1;
+    if (this.#oldest === this.#frames.length) this.#options.budget.settled(this);
+    this.#compact();
+    this.#onSliceTaken();
+  };
+
+  #compact(): void {
+    if (this.#oldest < COMPACT_AT && this.#oldest < this.#frames.length) return;
+    if (this.#oldest * 2 < this.#frames.length) return;
+    this.#frames = this.#frames.slice(this.#oldest);
+    this.#next -= this.#oldest;
+    this.#oldest = 0;
   }
 
   #emptied(): void {
-    this.#queue = [];
-    this.#head = 0;
-    this.#options.budget.settled(this);
     const whenEmpty = this.#whenEmpty;
     this.#whenEmpty = undefined;
     whenEmpty?.();
