@@ -31,7 +31,7 @@ export interface RealtimeOptions {
   readonly auth: AuthOptions;
   /** This node's name; default the host's name and six random characters. */
   readonly node?: string | undefined;
-  /** Gateway paths that are Aerie's where the application has another WebSocket adapter, too. Default `['/ws']`. */
+  /** Gateway paths that are Aerie's, with all below them, where the application has another WebSocket adapter, too. Default `['/ws']`. */
   readonly paths?: readonly string[] | undefined;
   /** Origins that browsers may connect from, and whether one is required. Default: the own host; not required. */
   readonly origins?:

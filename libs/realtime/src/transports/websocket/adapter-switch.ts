@@ -9,7 +9,7 @@ import type { RealtimeWsAdapter } from './realtime-ws.adapter.js';
 
 export interface AdapterSwitchOptions {
   readonly aerie: RealtimeWsAdapter;
-  /** Gateway paths that are Aerie's where another adapter serves the rest. */
+  /** Gateway paths that are Aerie's, with all below them, where another adapter serves the rest. */
   readonly paths: readonly string[];
   /** The adapter that Nest would have taken by itself, where its package is installed. */
   readonly fallback: ((server: Server) => WebSocketAdapter) | undefined;
@@ -25,14 +25,16 @@ type Disconnect = (...args: unknown[]) => void;
 export class AdapterSwitch implements WebSocketAdapter {
   readonly #logger = new Logger('AerieAdapter');
   readonly #options: AdapterSwitchOptions;
-  readonly #paths: ReadonlySet<string>;
+  readonly #paths: readonly string[];
   readonly #foreign = new Set<object>();
   #other: WebSocketAdapter | undefined;
+  #fallback: AdapterSwitchOptions['fallback'];
   #forceClose = false;
 
   constructor(options: AdapterSwitchOptions) {
     this.#options = options;
-    this.#paths = new Set(options.paths.map((path) => new PathPattern(path).path));
+    this.#paths = options.paths.map((path) => new PathPattern(path).path);
+    this.#fallback = options.fallback;
   }
 
   /** Takes the application's adapter slot. An adapter that is set later, or was before, goes beside Aerie's. */
@@ -51,6 +53,10 @@ export class AdapterSwitch implements WebSocketAdapter {
   create(port: number, options: { path?: string; namespace?: unknown } = {}): unknown {
     const other = this.#isOurs(options) ? undefined : this.#otherAdapter();
     if (other === undefined) return this.#options.aerie.create(port, options);
+    if (options.path !== undefined)
+      this.#logger.log(
+        `${other.constructor.name} serves the gateway at ${options.path}; name it in \`paths\` for Aerie to`,
+      );
     const server: unknown = other.create(port, options);
     if (typeof server === 'object' && server !== null) this.#foreign.add(server);
     return server;
@@ -89,20 +95,23 @@ export class AdapterSwitch implements WebSocketAdapter {
 
   #adopt(adapter: WebSocketAdapter): void {
     if (adapter === this || adapter === this.#options.aerie) return;
-    if (adapter.constructor === WsAdapter) this.#logger.log("Aerie serves the gateways of Nest's WsAdapter");
-    else {
-      this.#other = adapter;
-      this.#tellForceClose();
-    }
+    // Nest's own ws adapter is what Aerie stands in for: then it has every gateway.
+    const isNests = adapter.constructor === WsAdapter;
+    if (isNests) this.#logger.log("Aerie serves the gateways of Nest's WsAdapter");
+    this.#fallback = undefined;
+    this.#other = isNests ? undefined : adapter;
+    this.#tellForceClose();
   }
 
   #isOurs({ path, namespace }: { path?: string; namespace?: unknown }): boolean {
-    return namespace === undefined && path !== undefined && this.#paths.has(new PathPattern(path).path);
+    if (namespace !== undefined || path === undefined) return false;
+    const own = new PathPattern(path).path;
+    return this.#paths.some((ours) => own === ours || own.startsWith(`${ours}/`));
   }
 
   #otherAdapter(): WebSocketAdapter | undefined {
-    if (this.#other === undefined && this.#options.fallback !== undefined) {
-      this.#other = this.#options.fallback(this.#options.httpServer());
+    if (this.#other === undefined && this.#fallback !== undefined) {
+      this.#other = this.#fallback(this.#options.httpServer());
       this.#tellForceClose();
     }
     return this.#other;

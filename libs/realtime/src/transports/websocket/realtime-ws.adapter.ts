@@ -52,7 +52,7 @@ export class RealtimeWsAdapter extends WsAdapter {
     const endpoint = new Endpoint({
       path,
       httpServer,
-      guards: new HandshakeGuards(this.#gatewaysAt(path, port), this.#options.guards),
+      guards: this.#guardsAt(path, port),
       maxFrameBytes: options.maxPayload ?? this.#options.maxFrameBytes,
     });
     this.#options.transport.listen(endpoint);
@@ -100,16 +100,18 @@ export class RealtimeWsAdapter extends WsAdapter {
     return server;
   }
 
-  #gatewaysAt(path: PathPattern, port: number): readonly FoundGateway[] {
+  // A request-scoped guard makes its gateway so, too: the guards are asked first, so that the message names the culprit.
+  #guardsAt(path: PathPattern, port: number): HandshakeGuards {
     this.#gateways ??= exploreGateways(this.#options.guards.modules);
     const here = this.#gateways.filter((gateway) => gateway.path === path.path && gateway.port === port);
+    const guards = new HandshakeGuards(here, this.#options.guards);
     for (const { instance, metatype, isStatic } of here) {
       if (!isStatic)
         throw new Error(
-          `${metatype.name} is request-scoped, which a long-lived connection can't be. Make it a singleton.`,
+          `${metatype.name}, or something that it uses, is request-scoped, which a long-lived connection can't be. Make it a singleton.`,
         );
       makeHooksSafe(instance);
     }
-    return here;
+    return guards;
   }
 }
