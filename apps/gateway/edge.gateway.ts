@@ -1,5 +1,6 @@
 import {
   type CanActivate,
+  createParamDecorator,
   type ExecutionContext,
   HttpException,
   Inject,
@@ -8,9 +9,9 @@ import {
   Optional,
   UseGuards,
 } from '@nestjs/common';
-import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { ConnectedSocket, MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import {
-  type ClientFacade,
+  ClientFacade,
   ConnectionRegistry,
   HandshakeOnly,
   type HandshakeRequest,
@@ -37,6 +38,11 @@ export class ConnectHook implements CanActivate {
   }
 }
 
+// Nest fills undecorated parameters with client and data only; the event stands behind them among the call's arguments.
+const EventName = createParamDecorator((_data: unknown, context: ExecutionContext) =>
+  context.getArgByIndex<string>(2),
+);
+
 /** The standalone gateway's only gateway class: what isn't the system's goes to the backend's `message` hook. */
 @WebSocketGateway({ path: '/ws' })
 @UseGuards(ConnectHook)
@@ -53,7 +59,11 @@ export class EdgeGateway implements OnApplicationShutdown {
   }
 
   @SubscribeMessage('*')
-  async message(client: ClientFacade, data: unknown, event: string): Promise<unknown> {
+  async message(
+    @ConnectedSocket() client: ClientFacade,
+    @MessageBody() data: unknown,
+    @EventName() event: string,
+  ): Promise<unknown> {
     if (this.hooks === undefined) return new Refusal('unknown_event', 'no handler for this event');
     const answer = await this.hooks.message(client.session, { connection: client.id, event, data });
     return answer instanceof Refusal ? answer : answer.data;
