@@ -8,6 +8,7 @@ import type { FailureCounter } from './failure-counter.js';
 import type { HandshakeGuards } from './handshake-guards.js';
 import type { OriginPolicy } from './origin.js';
 import { Refusal } from './refusal.js';
+import { unauthenticated } from './refusals.js';
 import { clearIdentity, sessionOf } from './request-identity.js';
 import type { SessionAuthentication } from './session-authentication.js';
 import type { SessionGuard } from './session.guard.js';
@@ -73,12 +74,18 @@ export class Handshake {
     }
   }
 
-  /** The steps that the first message still owes: credentials and guards on the stored request. */
+  /** What the first message still owes: credentials, on the stored request. The guards come next. */
   async authenticate(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
     const session = await this.#options.authentication.authenticateMessage(attempt.request, data);
-    if (!(session instanceof Refusal)) return (await this.#guards(attempt)) ?? session;
-    this.#countFailure(attempt, session);
+    if (session instanceof Refusal) this.#countFailure(attempt, session);
     return session;
+  }
+
+  /** Undefined: every guard let the stored request pass. */
+  async guard(attempt: HandshakeAttempt): Promise<Refusal | undefined> {
+    const refusal = await this.#guards(attempt);
+    if (refusal !== undefined) this.#countFailure(attempt, refusal);
+    return refusal;
   }
 
   /** The same for a live connection. Where it fails, the stored request is as it was: the old session stands. */
@@ -86,7 +93,7 @@ export class Handshake {
     const { user } = sessionOf(attempt.request) ?? {};
     const restore = clearIdentity(attempt.request);
     try {
-      const renewed = await this.authenticate(attempt, data);
+      const renewed = await this.#identifyAgain(attempt, data);
       if (renewed instanceof Refusal || renewed.user !== user) restore();
       return renewed;
     } catch (error) {
@@ -95,12 +102,20 @@ export class Handshake {
     }
   }
 
+  async #identifyAgain(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
+    const session = await this.authenticate(attempt, data);
+    if (session instanceof Refusal) return session;
+    return (await this.guard(attempt)) ?? this.#revoked(session) ?? session;
+  }
+
   /** The last look, in the step that registers: the door may have closed, or the user's places been taken, meanwhile. */
   admits(session: Session): Refusal | undefined {
     if (this.#options.admission.state === 'closed') return refusalOf('draining');
-    if (this.#options.authentication.isRevoked(session))
-      return new Refusal('unauthenticated', 'not authenticated', { reason: 'revoked' });
-    return this.#userLimit(session);
+    return this.#revoked(session) ?? this.#userLimit(session);
+  }
+
+  #revoked(session: Session): Refusal | undefined {
+    return this.#options.authentication.isRevoked(session) ? unauthenticated('revoked') : undefined;
   }
 
   async #steps(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {

@@ -15,22 +15,36 @@ export interface RenewalOptions {
   readonly expiry: SessionExpiry;
 }
 
+type Renewed = Refusal | { readonly expiresAt: number | null };
+
 /**
  * `$auth` on a live session: the same user gets a new expiry and new claims. A failure is an error reply and the old session
  * stands; another user's token ends the connection. Channels that the new claims no longer allow are left.
  */
 export class Renewal {
   readonly #options: RenewalOptions;
+  readonly #underWay = new WeakSet<Connection>();
 
   constructor(options: RenewalOptions) {
     this.#options = options;
   }
 
   register(handlers: SystemHandlers): void {
-    handlers.set(SYSTEM.auth, (connection, message) => this.#renew(connection, message));
+    handlers.set(SYSTEM.auth, (connection, message) => this.#oneAtATime(connection, message));
   }
 
-  async #renew(connection: Connection, message: Message): Promise<Refusal | { expiresAt: number | null }> {
+  // Each works on the stored handshake request: two at a time would leave it half one's, half the other's.
+  async #oneAtATime(connection: Connection, message: Message): Promise<Renewed> {
+    if (this.#underWay.has(connection)) return new Refusal('conflict', 'another $auth is under way');
+    this.#underWay.add(connection);
+    try {
+      return await this.#renew(connection, message);
+    } finally {
+      this.#underWay.delete(connection);
+    }
+  }
+
+  async #renew(connection: Connection, message: Message): Promise<Renewed> {
     const session = await this.#options.authenticate(connection, message.data);
     if (session instanceof Refusal) return session;
     if (session.user !== connection.session.user) {

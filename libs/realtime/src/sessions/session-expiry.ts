@@ -21,7 +21,7 @@ export class SessionExpiry {
     this.#forget(connection);
     const { expiresAt } = connection.session;
     if (expiresAt === undefined) return;
-    const second = Math.max(secondOf(expiresAt), this.#second + 1);
+    const second = Math.max(Math.ceil(expiresAt / 1_000), this.#second + 1);
     this.#secondOf.set(connection, second);
     const due = this.#bySecond.get(second);
     if (due === undefined) this.#bySecond.set(second, new Set([connection]));
@@ -67,7 +67,7 @@ export class SessionExpiry {
   }
 }
 
-// Up, never down: a session is not ended before its time.
+// The second that has fully come, while a session's end is rounded up: none is ended before its time.
 function secondOf(epochMs: number): number {
-  return Math.ceil(epochMs / 1_000);
+  return Math.floor(epochMs / 1_000);
 }

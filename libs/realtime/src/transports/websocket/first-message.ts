@@ -20,6 +20,8 @@ export interface FirstMessageOptions {
   readonly addressGroup: string;
   readonly quarantine: Quarantine;
   readonly authenticate: (data: unknown) => Promise<Session | Refusal>;
+  /** Runs the guards; undefined: all said yes. */
+  readonly guard: () => Promise<Refusal | undefined>;
   readonly admits: (session: Session) => Refusal | undefined;
   readonly onAuthenticated: (session: Session, early: EarlyFrames) => void;
   readonly onRefused: (refusal: Refusal) => void;
@@ -78,24 +80,25 @@ export class FirstMessage implements Quarantined {
         CLOSE.policy,
         new Refusal('unauthenticated', 'the first message must be $auth', { reason: 'first_message' }),
       );
-    const session = await this.#authenticated(decoded.message.data);
-    if (this.#over) return;
-    if (session instanceof Refusal) return this.#refuse(closeFor(session), session);
+    const { data: credential, id } = decoded.message;
+    const session = await this.#authenticated(credential);
+    if (this.#over || session === undefined) return;
     this.#leave();
-    const { id } = decoded.message;
     this.#options.onAuthenticated(session, { frames: this.#later, ...(id !== undefined && { authId: id }) });
   }
 
-  async #authenticated(data: unknown): Promise<Session | Refusal> {
-    try {
-      const session = await this.#options.authenticate(data);
-      return session instanceof Refusal ? session : (this.#options.admits(session) ?? session);
-    } catch {
-      return new Refusal('unavailable', 'authentication failed', { reason: 'fault' });
-    }
+  /** Undefined where someone said no, and the socket is told so. */
+  async #authenticated(credential: unknown): Promise<Session | undefined> {
+    const { authenticate, guard, admits } = this.#options;
+    const session = await orUnavailable(() => authenticate(credential));
+    if (session instanceof Refusal) return this.#refuse(closeFor(session), session);
+    const guarded = await orUnavailable(guard);
+    if (guarded !== undefined) return this.#refuse(closeForGuard(guarded), guarded);
+    const late = admits(session);
+    return late === undefined ? session : this.#refuse(closeFor(late), late);
   }
 
-  #refuse(close: Close, refusal: Refusal): void {
+  #refuse(close: Close, refusal: Refusal): undefined {
     if (this.#over) return;
     this.#leave();
     this.#options.onRefused(refusal);
@@ -118,6 +121,19 @@ export class FirstMessage implements Quarantined {
     ws.off('error', this.#failed);
     ws.off('close', this.#gone);
   }
+}
+
+async function orUnavailable<Answer>(ask: () => Promise<Answer>): Promise<Answer | Refusal> {
+  try {
+    return await ask();
+  } catch {
+    return new Refusal('unavailable', 'authentication failed', { reason: 'fault' });
+  }
+}
+
+// The token was good: another one would not help, even where the guard calls it a 401.
+function closeForGuard(refusal: Refusal): Close {
+  return refusal.code === 'unauthenticated' ? CLOSE.policy : closeFor(refusal);
 }
 
 function closeFor(refusal: Refusal): Close {

@@ -131,7 +131,10 @@ export class WebSocketTransport {
     const attempt = this.#attempts.get(connection);
     if (attempt === undefined) return new Refusal('unavailable', 'the connection is closing');
     const response = prepareResponse(attempt.request, this.#options.platform());
-    return this.#options.handshake.renew({ ...attempt, response }, data);
+    const renewed = await this.#options.handshake.renew({ ...attempt, response }, data);
+    const client = this.#clients.get(connection);
+    if (client !== undefined) client.user = attempt.request.user;
+    return renewed;
   }
 
   #take(endpoint: Endpoint | undefined, { request, socket, head }: RawUpgrade): void {
@@ -207,6 +210,7 @@ export class WebSocketTransport {
         socket: upgrade.socket,
         addressGroup: upgrade.addressGroup,
         authenticate: (data) => this.#options.handshake.authenticate(upgrade, data),
+        guard: () => this.#options.handshake.guard(upgrade),
         admits: (session) => this.#options.handshake.admits(session),
         onAuthenticated: (session, early) => this.#open(upgrade, ws, { session, ...early }),
         onRefused: (refusal) => this.#options.log.refused(upgrade, refusal),
