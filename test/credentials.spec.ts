@@ -39,6 +39,8 @@ async function userOf(query: string, options: Parameters<typeof openClient>[1] =
   return (data as { user: unknown }).user;
 }
 
+const twice = (value: string): readonly string[] => [value, value];
+
 describe('the places of a credential', () => {
   const short = (user: string): string => token(user, { exp: nowSeconds() + 30, iat: nowSeconds() });
 
@@ -71,7 +73,6 @@ describe('the places of a credential', () => {
 
   it('refuse one that comes twice, the same or not', async () => {
     const one = token('alice');
-    const twice = (value: string): readonly string[] => [value, value];
     const ticket = await gateway.ticket(one);
     expect(await statusOf({ headers: { authorization: twice(`Bearer ${one}`) } })).toBe(401);
     expect(await statusOf({ headers: { authorization: [`Bearer ${one}`, 'Bearer a.b.c'] } })).toBe(401);
@@ -155,11 +156,9 @@ describe('a ticket', () => {
 });
 
 describe('a token', () => {
-  const in30 = (): number => nowSeconds() + 30;
-
   it('signed with the secret before the rotation is still good', async () => {
     const secret = 'the-secret-before-the-rotation-32-bytes';
-    const claims = { sub: 'old', exp: in30(), aud: AUDIENCE, iss: ISSUER };
+    const claims = { sub: 'old', exp: nowSeconds() + 30, aud: AUDIENCE, iss: ISSUER };
     expect(await statusOf({ token: signJwt(claims, { secret }) })).toBe(101);
   });
 
@@ -247,11 +246,11 @@ describe('the log', () => {
     const ticket = await gateway.ticket(token('logged'));
     const secrets = [
       ticket,
-      `${token('logged', { jti: 'in-the-header' })}`,
-      `${token('logged', { jti: 'in-the-cookie' })}`,
-      `${token('logged', { jti: 'in-the-protocol' })}`,
-      `${token('logged', { jti: 'in-the-query' })}`,
-      `${token('logged', { jti: 'in-the-message' })}`,
+      token('logged', { jti: 'in-the-header' }),
+      token('logged', { jti: 'in-the-cookie' }),
+      token('logged', { jti: 'in-the-protocol' }),
+      token('logged', { jti: 'in-the-query' }),
+      token('logged', { jti: 'in-the-message' }),
       `bad-${'x'.repeat(40)}`,
     ];
     const [, header, cookie, protocol, inQuery, message, bad] = secrets;

@@ -19,10 +19,16 @@ export const JWT_SECRET = 'a-secret-of-the-tests-alone-32-bytes-long';
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** Signs whatever claims and header it is given, good or bad. */
-export function signJwt(claims: Claims, { secret = JWT_SECRET, header = {} as Claims } = {}): string {
-  const encode = (part: Claims): string => Buffer.from(JSON.stringify(part)).toString('base64url');
-  const input = `${encode({ alg: 'HS256', typ: 'JWT', ...header })}.${encode(claims)}`;
+export function signJwt(
+  claims: Claims,
+  { secret = JWT_SECRET, header }: { secret?: string; header?: Claims } = {},
+): string {
+  const input = `${encoded({ alg: 'HS256', typ: 'JWT', ...header })}.${encoded(claims)}`;
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
+}
+
+function encoded(part: Claims): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url');
 }
 
 /** A token that any gateway of the tests takes for `user`, valid for an hour unless the claims say otherwise. */

@@ -36,7 +36,7 @@ export async function probeUpgrade(url: string, options: ProbeOptions = {}): Pro
   try {
     for await (const chunk of socket) {
       received += (chunk as Buffer).toString('latin1');
-      if (/^HTTP\/1\.1 101/.test(received) && received.includes(END_OF_HEADERS)) break;
+      if (received.startsWith('HTTP/1.1 101') && received.includes(END_OF_HEADERS)) break;
     }
   } finally {
     socket.destroy();
