@@ -1,4 +1,6 @@
 const TICK_MS = 1_000;
+/** Timers are this early at most; what is due within it is due. */
+const EARLY_MS = 50;
 
 /** A peer as the heartbeat sees it. Times are monotonic milliseconds (`performance.now()`). */
 export interface Pulse {
@@ -29,9 +31,10 @@ export interface HeartbeatOptions {
 }
 
 /**
- * One timer wheel for all connections: a silent peer gets a ping at `last sign + interval - tick` and is declared dead at
- * `interval + timeout` after its last sign. Any inbound byte is a sign. A tick that comes late by more than half the timeout
- * means that we stalled, not they: every deadline starts anew after one pass of I/O.
+ * One timer wheel for all connections: a silent peer gets a ping in the last tick before `last sign + interval - tick`, has
+ * the whole timeout to answer, and is declared dead within `interval + timeout` of its last sign. Any inbound byte is a sign.
+ * Each tick judges after one pass of I/O, so that nobody dies of bytes that we have not read. One that comes late by more
+ * than half the timeout means that we stalled, not they: every deadline starts anew.
  */
 export class Heartbeat {
   readonly #slots: Set<Pulse>[];
@@ -78,17 +81,15 @@ export class Heartbeat {
   #start(): void {
     if (this.#timer !== undefined) return;
     this.#lastTickAt = performance.now();
-    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#timer = setInterval(() => setImmediate(() => this.#tick()), TICK_MS).unref();
   }
 
   #tick(): void {
+    if (this.#timer === undefined) return;
     const now = performance.now();
-    const late = now - this.#lastTickAt - TICK_MS;
-    if (late > this.#timeoutMs / 2) {
-      this.#lastTickAt = now;
-      this.#rearmedAt = Infinity;
-      setImmediate(() => (this.#rearmedAt = performance.now()));
-      return;
+    if (now - this.#lastTickAt - TICK_MS > this.#timeoutMs / 2) {
+      this.#rearmedAt = now;
+      this.#lastTickAt = now - TICK_MS;
     }
     for (; this.#lastTickAt + TICK_MS <= now + TICK_MS / 2; this.#lastTickAt += TICK_MS) this.#turn(now);
   }
@@ -110,18 +111,23 @@ export class Heartbeat {
 
   #checkQuiet(pulse: Pulse, now: number): void {
     const waitMs = pulse.lastSignAt + this.#quietMs - now;
-    if (waitMs > TICK_MS / 2) return this.#place(pulse, waitMs);
+    if (waitMs >= TICK_MS) return this.#place(pulse, waitMs);
     pulse.pingedAt = now;
     pulse.takenAtPing = pulse.blocked ? pulse.taken : -1;
-    this.#place(pulse, this.#timeoutMs);
+    this.#placeForAnswer(pulse, this.#timeoutMs);
     pulse.ping();
   }
 
   #checkAnswer(pulse: Pulse, now: number): void {
     const waitMs = Math.max(pulse.pingedAt, this.#rearmedAt) + this.#timeoutMs - now;
-    if (waitMs > TICK_MS / 2) return this.#place(pulse, Math.min(waitMs, this.#timeoutMs));
+    if (waitMs > EARLY_MS) return this.#placeForAnswer(pulse, waitMs);
     this.remove(pulse);
     pulse.dead();
+  }
+
+  // A blocked socket is looked at in every tick; an answer must be found before the next ping is due.
+  #placeForAnswer(pulse: Pulse, waitMs: number): void {
+    this.#place(pulse, pulse.takenAtPing < 0 ? Math.min(waitMs, this.#quietMs) : TICK_MS);
   }
 
   #place(pulse: Pulse, inMs: number): void {

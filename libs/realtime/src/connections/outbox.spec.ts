@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { FakeWire } from '../../../../test/support/fake-wire.js';
 import { OutboxBudget } from './outbox-budget.js';
