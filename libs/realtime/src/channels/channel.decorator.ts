@@ -43,12 +43,13 @@ export function Channel(pattern: string, options: ChannelOptions = {}): ClassDec
 
 /** The method that says who may subscribe: `true` lets in, anything else does not. Guards, pipes, interceptors and filters run. */
 export function OnSubscribe() {
-  return (
-    _target: object,
+  // Generic, so that a method which returns a mere `boolean` is one, too.
+  return <Method extends SubscribeMethod>(
+    target: object,
     _key: string | symbol,
-    descriptor: TypedPropertyDescriptor<SubscribeMethod>,
+    descriptor: TypedPropertyDescriptor<Method>,
   ): void => {
-    Reflect.defineMetadata(ON_SUBSCRIBE_METADATA, true, descriptor.value ?? _target);
+    Reflect.defineMetadata(ON_SUBSCRIBE_METADATA, true, descriptor.value ?? target);
   };
 }
 
