@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { Connection, ConnectionEnd } from './connection.js';
 
 type Added = (connection: Connection) => void;
@@ -17,6 +18,7 @@ export class ConnectionRegistry {
   readonly #added = new Set<Added>();
   readonly #removed = new Set<Removed>();
   readonly #left = new Set<Left>();
+  readonly #logger = new Logger('AerieConnections');
   #subscriptions = 0;
 
   get size(): number {
@@ -78,7 +80,7 @@ export class ConnectionRegistry {
       throw new Error(`connection ${connection.id} is already registered`);
     this.#connections.set(connection.id, connection);
     put(this.#byUser, connection.session.user, connection);
-    for (const listener of this.#added) listener(connection);
+    this.#tell(this.#added, (listener) => listener(connection));
   }
 
   /** False if it was not there: a second end of the same connection changes nothing. */
@@ -87,7 +89,7 @@ export class ConnectionRegistry {
     this.#connections.delete(connection.id);
     take(this.#byUser, connection.session.user, connection);
     for (const channel of connection.channels) this.leave(connection, channel);
-    for (const listener of this.#removed) listener(connection, end);
+    this.#tell(this.#removed, (listener) => listener(connection, end));
     return true;
   }
 
@@ -104,8 +106,19 @@ export class ConnectionRegistry {
     if (!(connection.channels as Set<string>).delete(channel)) return false;
     take(this.#byChannel, channel, connection);
     this.#subscriptions -= 1;
-    for (const listener of this.#left) listener(connection, channel);
+    this.#tell(this.#left, (listener) => listener(connection, channel));
     return true;
+  }
+
+  // We are called from socket events, where a throw would end the process and keep the news from everybody else.
+  #tell<Listener>(listeners: ReadonlySet<Listener>, call: (listener: Listener) => void): void {
+    for (const listener of listeners) {
+      try {
+        call(listener);
+      } catch (error) {
+        this.#logger.error('a listener failed', error instanceof Error ? error.stack : undefined);
+      }
+    }
   }
 }
 
