@@ -61,6 +61,7 @@ class BaseFilter extends BaseWsExceptionFilter {
   static readonly seen: unknown[] = [];
   override catch(exception: unknown, host: ArgumentsHost): void {
     BaseFilter.seen.push(exception);
+    // oxlint-disable-next-line promise/valid-params -- an exception filter's catch, not a promise's
     super.catch(exception, host);
   }
 }

@@ -23,9 +23,9 @@ interface CommonAuthOptions {
   /** The cookie that may carry the token. Default: cookies are not looked at. */
   readonly cookieName?: string | undefined;
   /**
-   * Whether a client may connect without a credential and send it as its first message. Default true; set it to false
-   * where the application's guard or authenticator knows people by something else (a client certificate, say), as they
-   * would be made to wait for that message.
+   * Whether a client may connect without a credential and send it as its first message. Default: with `jwt` yes, else no,
+   * as the application's guard or authenticator may know people by something else (a client certificate, its own header),
+   * and they would be made to wait for that message.
    */
   readonly firstMessage?: boolean | undefined;
 }

@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http';
 import type { Session } from '../connections/session.js';
 import type { HandshakeRequest } from './authenticator.js';
 
@@ -8,7 +9,13 @@ const sessions = new WeakMap<object, Session>();
  * put one on every request.
  */
 export function sessionOf(request: object): Session | undefined {
-  return sessions.get(request);
+  return sessions.get(rawRequest(request));
+}
+
+/** Node's own request: Fastify wraps it, Express hands it out. */
+export function rawRequest(request: object): object {
+  const raw: unknown = 'raw' in request ? request.raw : undefined;
+  return raw instanceof IncomingMessage ? raw : request;
 }
 
 /** Says on a request who it is from. Somebody else's `request.session` and what a guard put on `request.user` stay. */

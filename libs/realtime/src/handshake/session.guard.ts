@@ -1,9 +1,8 @@
-import { IncomingMessage } from 'node:http';
 import { HttpException, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { Session } from '../connections/session.js';
 import type { HandshakeRequest } from './authenticator.js';
 import { Refusal } from './refusal.js';
-import { sessionOf } from './request-identity.js';
+import { rawRequest, sessionOf } from './request-identity.js';
 import { type AuthenticateOptions, SessionAuthentication } from './session-authentication.js';
 import { hasExpired } from './session-expiry.js';
 import { sessionOfClient } from './session-of-client.js';
@@ -38,17 +37,11 @@ export class SessionGuard implements CanActivate {
   }
 
   async #admit(request: HandshakeRequest): Promise<boolean> {
-    const raw = rawRequest(request);
+    const raw = rawRequest(request) as HandshakeRequest;
     if (sessionOf(raw)) return true;
     const outcome = await this.admit(raw);
     if (outcome instanceof Refusal) throw new RefusedException(outcome);
     if (raw !== request) Object.assign(request, { session: raw.session, user: raw.user });
     return true;
   }
-}
-
-/** Fastify wraps the request; Express hands out Node's own. */
-function rawRequest(request: HandshakeRequest): HandshakeRequest {
-  const raw: unknown = 'raw' in request ? request.raw : undefined;
-  return raw instanceof IncomingMessage ? (raw as HandshakeRequest) : request;
 }
