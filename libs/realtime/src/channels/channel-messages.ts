@@ -7,6 +7,7 @@ import {
   type PublishReply,
   type SubscribeReply,
   SYSTEM,
+  userChannel,
   utf8Length,
 } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
@@ -46,7 +47,7 @@ export class ChannelMessages {
     const refusal = await this.#options.access.subscribe({ connection, channel });
     if (refusal !== undefined) return refusal;
     if (connection.channels.has(channel)) return { channel };
-    if (connection.channels.size >= LIMITS.channelsPerConnection)
+    if (channelsOf(connection) >= LIMITS.channelsPerConnection)
       return new Refusal('limit_exceeded', `at most ${LIMITS.channelsPerConnection} channels per connection`);
     return this.#join(connection, channel, message);
   }
@@ -94,6 +95,11 @@ export class ChannelMessages {
     const { epoch, offset } = outcome;
     return { channel, ...(epoch !== undefined && { epoch }), ...(offset !== undefined && { offset }) };
   }
+}
+
+// Its own channel, which the server gave, is nothing that the client asked for.
+function channelsOf({ channels, session }: Connection): number {
+  return channels.size - (channels.has(userChannel(session.user)) ? 1 : 0);
 }
 
 // One user's keys can't silence another's publications.
