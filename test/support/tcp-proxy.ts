@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
- * `pass`: bytes go both ways. `blackhole`: connections are accepted and stay open, but nothing goes through, as with a
- * half-open peer. `cut`: connections are reset at once.
+ * `pass`: bytes go both ways. `mute`: the server hears the client, which hears nothing. `blackhole`: connections are
+ * accepted and stay open, but nothing goes through, as with a half-open peer. `cut`: connections are reset at once.
  */
-export type ProxyMode = 'pass' | 'blackhole' | 'cut';
+export type ProxyMode = 'pass' | 'mute' | 'blackhole' | 'cut';
 
 export interface TcpProxy {
   readonly port: number;
@@ -14,6 +14,8 @@ export interface TcpProxy {
   readonly bytesToClient: number;
   /** For the connections that exist and those to come. */
   setMode(mode: ProxyMode): void;
+  /** Where connections to come lead; those that exist stay. */
+  setTarget(port: number): void;
   /** Swallows everything on the existing connections whose client has sent this text so far (in the first 4 KiB). */
   silence(text: string): number;
   /** Resets every connection and stops listening. */
@@ -34,13 +36,14 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
   const count = { toServer: 0, toClient: 0 };
   let mode: ProxyMode = 'pass';
+  let target = targetPort;
 
   const listener = createServer((client) => {
     if (mode === 'cut') {
       client.resetAndDestroy();
       return;
     }
-    const server = connect(targetPort, '127.0.0.1');
+    const server = connect(target, '127.0.0.1');
     const pair: Pair = { client, server, opening: '', silent: false };
     const end = (): void => {
       pairs.delete(pair);
@@ -48,7 +51,10 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       server.destroy();
     };
     pairs.add(pair);
-    for (const socket of [client, server]) socket.setNoDelay(true).on('error', end).on('close', end);
+    // An end is no more seen through a hole than bytes are.
+    const serverEnded = (): void => void (mode === 'blackhole' || pair.silent || end());
+    client.setNoDelay(true).on('error', end).on('close', end);
+    server.setNoDelay(true).on('error', serverEnded).on('close', serverEnded);
     client.on('data', (data) => {
       if (pair.opening.length < OPENING_BYTES) pair.opening += data.toString('latin1');
       if (mode === 'blackhole' || pair.silent) return;
@@ -56,7 +62,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       server.write(data);
     });
     server.on('data', (data) => {
-      if (mode === 'blackhole' || pair.silent) return;
+      if (mode === 'mute' || mode === 'blackhole' || pair.silent) return;
       count.toClient += data.byteLength;
       client.write(data);
     });
@@ -80,9 +86,12 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     setMode: (next) => {
       // A half-open connection stays dead: what went missing can't be made up for later.
-      if (mode === 'blackhole') for (const pair of pairs) pair.silent = true;
+      if (mode === 'mute' || mode === 'blackhole') for (const pair of pairs) pair.silent = true;
       mode = next;
       if (mode === 'cut') reset();
+    },
+    setTarget: (port) => {
+      target = port;
     },
     silence: (text) => {
       const matching = [...pairs].filter(({ opening, silent }) => !silent && opening.includes(text));
