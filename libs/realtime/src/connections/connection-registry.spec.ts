@@ -21,6 +21,10 @@ function connectionOf(user: string, wire = new FakeWire(), budget = new OutboxBu
   });
 }
 
+function fail(): never {
+  throw new Error('listener');
+}
+
 const END = { code: 1006, reason: '' };
 
 describe('the registry', () => {
@@ -93,9 +97,6 @@ describe('the registry', () => {
     it('tells the others all the same: the caller is a socket event, where a throw ends the process', () => {
       const registry = new ConnectionRegistry();
       const heard: string[] = [];
-      const fail = (): never => {
-        throw new Error('listener');
-      };
       registry.onAdded(fail);
       registry.onRemoved(fail);
       registry.onLeft(fail);

@@ -1,10 +1,11 @@
+import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { Framing } from '../connections/wire.js';
 
 /** How many receivers one slice of a large pass serves before the event loop gets its turn. */
 const SLICE = 500;
 /** Frames that wait for a channel's next pass are flushed at once beyond this. Bytes. */
-const TURN_BYTES = 1024 * 1024;
+const TURN_BYTES = 256 * 1024;
 
 /** What becomes of a publication whose receiver is behind: the connection ends, the frame is skipped, or only the latest is kept. */
 export type SlowPolicy = 'disconnect' | 'drop' | 'conflate';
@@ -71,8 +72,7 @@ export class LocalFanout {
   #run(): void {
     this.#scheduled = false;
     for (const [channel, turn] of this.#turns) {
-      turn.start();
-      turn.step();
+      turn.advance();
       if (turn.idle) this.#turns.delete(channel);
     }
     if (this.#turns.size > 0) this.#schedule();
@@ -115,7 +115,9 @@ class ChannelTurn {
     }
   }
 
-  step(): void {
+  /** One slice of the oldest pass. What was published meanwhile waits for its end, joined: else passes would pile up. */
+  advance(): void {
+    if (this.#passes.length === 0) this.start();
     const first = this.#passes[0];
     if (first === undefined) return;
     first.serve(SLICE);
@@ -133,6 +135,8 @@ interface PassOptions {
   readonly slow: SlowPolicy;
 }
 
+const logger = new Logger('AerieFanout');
+
 /** One walk over the members as they were at its start. */
 class Pass {
   remaining = new Set<Connection>();
@@ -141,7 +145,7 @@ class Pass {
   constructor(private readonly options: PassOptions) {}
 
   serveAll(members: Iterable<Connection>): void {
-    for (const member of members) this.#send(member);
+    for (const member of members) this.#serveOne(member);
   }
 
   serve(count: number): void {
@@ -150,12 +154,22 @@ class Pass {
       if (left === 0) return;
       left -= 1;
       this.remaining.delete(member);
-      this.#send(member);
+      this.#serveOne(member);
     }
   }
 
   serveEarly(member: Connection): void {
-    if (this.remaining.delete(member)) this.#send(member);
+    if (this.remaining.delete(member)) this.#serveOne(member);
+  }
+
+  // One failing socket stops nobody.
+  #serveOne(member: Connection): void {
+    try {
+      this.#send(member);
+    } catch (error) {
+      logger.error('a connection could not be written to', error instanceof Error ? error.stack : undefined);
+      member.destroy();
+    }
   }
 
   #send(member: Connection): void {
