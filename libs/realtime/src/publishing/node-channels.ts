@@ -17,6 +17,8 @@ interface Channel {
   ready: Promise<void>;
   /** Members plus joins under way: at 0 this node stops listening. */
   holders: number;
+  /** The next try to subscribe, where the last one failed: its timer, also while the try is under way. */
+  retry?: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -26,7 +28,7 @@ interface Channel {
 export class NodeChannels {
   readonly #options: NodeChannelsOptions;
   readonly #channels = new Map<string, Channel>();
-  readonly #cold = new Map<string, NodeJS.Timeout>();
+  #closed = false;
 
   constructor(options: NodeChannelsOptions) {
     this.#options = options;
@@ -62,13 +64,13 @@ export class NodeChannels {
       () => false,
     );
     if (!this.#enter(connection, channel, before)) return this.#release(channel);
-    if (!heard) this.#retry(channel, RETRY_MIN_MS);
+    if (!heard) this.#retry(channel, entry);
   }
 
   /** Listens to an internal channel for as long as the node lives; with the backplane away, as soon as it is back. */
   async listen(channel: string): Promise<void> {
-    const { ready } = this.#hold(channel);
-    await ready.catch(() => this.#retry(channel, RETRY_MIN_MS));
+    const entry = this.#hold(channel);
+    await entry.ready.catch(() => this.#retry(channel, entry));
   }
 
   /** Takes a member out after it got what was published before. */
@@ -78,8 +80,8 @@ export class NodeChannels {
   }
 
   close(): void {
-    for (const timer of this.#cold.values()) clearTimeout(timer);
-    this.#cold.clear();
+    this.#closed = true;
+    for (const { retry } of this.#channels.values()) clearTimeout(retry);
   }
 
   #enter(connection: Connection, channel: string, before?: () => void): boolean {
@@ -97,7 +99,7 @@ export class NodeChannels {
     }
     const ready = this.#options.backplane.subscribe(channel);
     ready.catch(() => undefined);
-    const entry = { ready, holders: 1 };
+    const entry: Channel = { ready, holders: 1 };
     this.#channels.set(channel, entry);
     return entry;
   }
@@ -108,32 +110,27 @@ export class NodeChannels {
     entry.holders -= 1;
     if (entry.holders > 0) return;
     this.#channels.delete(channel);
-    clearTimeout(this.#cold.get(channel));
-    this.#cold.delete(channel);
+    clearTimeout(entry.retry);
     void this.#options.backplane.unsubscribe(channel);
   }
 
-  #retry(channel: string, waitMs: number): void {
-    if (this.#cold.has(channel)) return;
-    const timer = setTimeout(
-      () => void this.#subscribeAgain(channel, waitMs),
-      waitMs * (0.5 + Math.random() / 2),
-    );
-    this.#cold.set(channel, timer.unref());
+  #retry(channel: string, entry: Channel, waitMs = RETRY_MIN_MS): void {
+    if (entry.retry !== undefined || !this.#wants(channel, entry)) return;
+    const jitteredMs = waitMs * (0.5 + Math.random() / 2);
+    entry.retry = setTimeout(() => void this.#subscribeAgain(channel, entry, waitMs), jitteredMs).unref();
   }
 
-  async #subscribeAgain(channel: string, waitMs: number): Promise<void> {
-    const entry = this.#channels.get(channel);
-    if (entry === undefined) return;
-    const ready = this.#options.backplane.subscribe(channel);
-    ready.catch(() => undefined);
-    entry.ready = ready;
-    const heard = await ready.then(
+  async #subscribeAgain(channel: string, entry: Channel, waitMs: number): Promise<void> {
+    entry.ready = this.#options.backplane.subscribe(channel);
+    const heard = await entry.ready.then(
       () => true,
       () => false,
     );
-    this.#cold.delete(channel);
-    if (!heard && this.#channels.get(channel) === entry)
-      this.#retry(channel, Math.min(RETRY_MAX_MS, waitMs * 2));
+    entry.retry = undefined;
+    if (!heard) this.#retry(channel, entry, Math.min(RETRY_MAX_MS, waitMs * 2));
+  }
+
+  #wants(channel: string, entry: Channel): boolean {
+    return !this.#closed && this.#channels.get(channel) === entry;
   }
 }
