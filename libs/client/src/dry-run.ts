@@ -14,7 +14,7 @@ export interface DryRunAnswer {
 export interface DryRunRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly credentials: RequestCredentials;
+  readonly credentials: 'include' | 'omit' | 'same-origin';
 }
 
 interface DryRunOptions {
