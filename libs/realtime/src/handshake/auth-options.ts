@@ -23,9 +23,9 @@ interface CommonAuthOptions {
   /** The cookie that may carry the token. Default: cookies are not looked at. */
   readonly cookieName?: string | undefined;
   /**
-   * Whether a client may connect without a credential and send it as its first message. Default: with `jwt` yes, else no,
-   * as the application's guard or authenticator may know people by something else (a client certificate, its own header),
-   * and they would be made to wait for that message.
+   * Whether a client may connect without a credential and send it as its first message. Default true with `jwt`, false
+   * where the application's guard or authenticator decides: it may know people by something else (a client certificate,
+   * say), who would be made to wait for that message.
    */
   readonly firstMessage?: boolean | undefined;
 }
