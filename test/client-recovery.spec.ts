@@ -187,7 +187,7 @@ it('leaves nothing behind that would hold its process, once closed', async () =>
     import { RealtimeClient } from '@aerie/client';
     const client = new RealtimeClient(${JSON.stringify(steady.ws())}, { token: () => ${JSON.stringify(token())} });
     client.onError(() => undefined);
-    client.request('unheard').catch(({ code }) => console.log(code));
+    client.request('unheard').catch(() => undefined);
     await client.channel('room:end').subscribe();
     for (let count = 0; count < 150; count += 1) client.send('flood');
     client.close();
@@ -195,7 +195,7 @@ it('leaves nothing behind that would hold its process, once closed', async () =>
   const sources = fileURLToPath(new URL('support/typescript-sources.mjs', import.meta.url));
   const flags = ['--conditions=@aerie/source', '--import', sources, '--input-type=module', '--eval', program];
   const { stdout } = await promisify(execFile)(process.execPath, flags, { timeout: 10_000 });
-  expect(stdout).toBe('0\nunavailable\n');
+  expect(stdout).toBe('0\n');
 });
 
 describe('a client with much to say', () => {

@@ -3,7 +3,7 @@ import { Channel } from './channel.js';
 import { Connection } from './connection.js';
 import { Credentials } from './credentials.js';
 import { Emitter, Listeners, type Unlisten } from './emitter.js';
-import { RealtimeError } from './errors.js';
+import { failure } from './errors.js';
 import type { EventName } from './events.js';
 import { Exchange, type RequestOptions } from './exchange.js';
 import { platformOf, type RealtimeOptions } from './options.js';
@@ -127,7 +127,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
 
   /** @throws RealtimeError `invalid` for a name that no channel can have. */
   channel(name: string): Channel<Events> {
-    if (!isChannelName(name)) throw new RealtimeError({ code: 'invalid', message: 'Not a channel name' });
+    if (!isChannelName(name)) throw failure('invalid', 'Not a channel name');
     return new Channel(name, { subscriptions: this.#subscriptions, publisher: this.#publisher });
   }
 
@@ -186,7 +186,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
 }
 
 function checkedEvent(event: string): string {
-  if (!isEventName(event)) throw new RealtimeError({ code: 'invalid', message: 'Not an event name' });
+  if (!isEventName(event)) throw failure('invalid', 'Not an event name');
   return event;
 }
 

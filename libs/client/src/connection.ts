@@ -1,5 +1,5 @@
 import type { Welcome } from '@aerie/protocol';
-import { RealtimeError } from './errors.js';
+import { failure } from './errors.js';
 import { NO_TRIES, nextStep, type Ending, type Step, type Tries } from './reconnect-policy.js';
 import { ReconnectWait } from './reconnect-wait.js';
 import type { ServerFrame } from './server-frame.js';
@@ -62,13 +62,9 @@ export class Connection {
   /** @throws RealtimeError `too_large` past the server's frame limit, `overloaded` when 1 MiB waits for the network. */
   send(text: string, bytes: number): void {
     const limit = this.welcome?.maxFrameBytes ?? 0;
-    if (bytes > limit)
-      throw new RealtimeError({
-        code: 'too_large',
-        message: `A frame may have ${limit} bytes, not ${bytes}`,
-      });
+    if (bytes > limit) throw failure('too_large', `A frame may have ${limit} bytes, not ${bytes}`);
     if ((this.#transport?.bufferedBytes ?? 0) > MAX_BUFFERED_BYTES) {
-      throw new RealtimeError({ code: 'overloaded', message: 'The network takes less than is being sent' });
+      throw failure('overloaded', 'The network takes less than is being sent');
     }
     this.#transport?.send(text);
   }

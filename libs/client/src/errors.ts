@@ -17,6 +17,11 @@ export class RealtimeError extends Error {
   }
 }
 
+/** What the client itself has to refuse or to report. */
+export function failure(code: ErrorCode, message: string): RealtimeError {
+  return new RealtimeError({ code, message });
+}
+
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
   'draining',

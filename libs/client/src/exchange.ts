@@ -1,6 +1,6 @@
 import { utf8Length, type Welcome } from '@aerie/protocol';
 import type { Report } from './emitter.js';
-import { RealtimeError } from './errors.js';
+import { failure, RealtimeError } from './errors.js';
 import { Outbox } from './outbox.js';
 import { PendingRequests, type ReplySink } from './pending-requests.js';
 import { OneReply, ReplyStream } from './reply-sinks.js';
@@ -123,7 +123,7 @@ export class Exchange {
   /** The connection is gone, closed with `code`: what was sent on it has an unknown outcome. */
   cut(code: number): void {
     this.#outbox.cut(code);
-    const error = new RealtimeError({ code: 'unavailable', message: 'The connection was lost' });
+    const error = failure('unavailable', 'The connection was lost');
     this.#pending.failAll(error, (id) => !this.#outbox.holds(id));
   }
 
@@ -136,7 +136,7 @@ export class Exchange {
   #post({ own = false }: Outgoing, { id, text, fail, sent = ignore }: Posting): void {
     if (!this.welcome) {
       if (this.stopped) throw stopped();
-      if (own) throw new RealtimeError({ code: 'unavailable', message: 'There is no connection' });
+      if (own) throw failure('unavailable', 'There is no connection');
     }
     this.#outbox.post({ id, text, bytes: utf8Length(text), own, fail, sent });
     this.#carrier.demand();
@@ -153,5 +153,5 @@ interface Posting {
 function ignore(): void {}
 
 function stopped(): RealtimeError {
-  return new RealtimeError({ code: 'unavailable', message: 'The client is stopped' });
+  return failure('unavailable', 'The client is stopped');
 }

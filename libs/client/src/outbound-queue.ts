@@ -1,4 +1,4 @@
-import { RealtimeError } from './errors.js';
+import { failure } from './errors.js';
 
 const MAX_MESSAGES = 100;
 const MAX_BYTES = 256 * 1024;
@@ -29,7 +29,7 @@ export class OutboundQueue<Frame extends QueuedFrame> {
   /** @throws RealtimeError `overloaded` when full. */
   push(frame: Frame): void {
     if (this.#frames.size >= MAX_MESSAGES || this.#bytes + frame.bytes > MAX_BYTES) {
-      throw new RealtimeError({ code: 'overloaded', message: 'Too many messages are waiting' });
+      throw failure('overloaded', 'Too many messages are waiting');
     }
     this.#frames.set(frame.id, frame);
     this.#bytes += frame.bytes;

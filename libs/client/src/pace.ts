@@ -1,4 +1,4 @@
-import { CLOSE } from '@aerie/protocol';
+import { closeAdvice } from '@aerie/protocol';
 import { STABLE_MS } from './reconnect-policy.js';
 
 /** A server's own limits are 100 a second and 200 at once: this stays below even when a second's worth arrives in one go. */
@@ -7,8 +7,9 @@ const BURST = 120;
 const LEAST_SHARE = 1 / 64;
 
 /**
- * How fast messages may leave, so that the server has no reason to close with 4429. Where it does all the same its limits
- * are lower: each such close halves the pace, and a connection that lasted and ended otherwise doubles it again.
+ * How fast messages may leave, so that the server has no reason to close with 4429. A server with lower limits, or one
+ * that is overloaded, closes all the same: each close that asks to back off halves the pace, and a connection that lasted
+ * and ended otherwise doubles it again.
  */
 export class Pace {
   #share = 1;
@@ -24,7 +25,7 @@ export class Pace {
   }
 
   closed(code: number): void {
-    if (code === CLOSE.rateLimited.code) this.#share = Math.max(LEAST_SHARE, this.#share / 2);
+    if (closeAdvice(code) === 'back-off') this.#share = Math.max(LEAST_SHARE, this.#share / 2);
     else if (performance.now() - this.#openedAt >= STABLE_MS) this.#share = Math.min(1, this.#share * 2);
   }
 

@@ -1,4 +1,4 @@
-import { RealtimeError } from './errors.js';
+import { failure } from './errors.js';
 
 const MAX_PENDING = 1_000;
 
@@ -28,8 +28,7 @@ export class PendingRequests {
   /** @throws RealtimeError `overloaded` when 1,000 wait already; the signal's reason if it is aborted. */
   add(id: number, sink: ReplySink, signal?: AbortSignal): void {
     signal?.throwIfAborted();
-    if (this.#pending.size >= MAX_PENDING)
-      throw new RealtimeError({ code: 'overloaded', message: 'Too many requests are waiting' });
+    if (this.#pending.size >= MAX_PENDING) throw failure('overloaded', 'Too many requests are waiting');
     const abort = (): void => this.fail(id, signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     this.#pending.set(id, { sink, release: () => signal?.removeEventListener('abort', abort) });
@@ -39,7 +38,7 @@ export class PendingRequests {
   expire(id: number, timeoutMs: number): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
-    const error = new RealtimeError({ code: 'timeout', message: `No reply within ${timeoutMs} ms` });
+    const error = failure('timeout', `No reply within ${timeoutMs} ms`);
     pending.timer = setTimeout(() => this.fail(id, error), timeoutMs);
   }
 

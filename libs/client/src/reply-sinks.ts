@@ -1,4 +1,4 @@
-import { RealtimeError } from './errors.js';
+import { failure } from './errors.js';
 import type { ReplySink } from './pending-requests.js';
 
 const MAX_BUFFERED_REPLIES = 256;
@@ -29,9 +29,7 @@ export class ReplyStream implements ReplySink {
     if (data !== undefined) this.#replies.push(data);
     if (last) this.#finish({});
     else if (this.#replies.length > MAX_BUFFERED_REPLIES) {
-      this.fail(
-        new RealtimeError({ code: 'overloaded', message: 'The stream is read slower than it arrives' }),
-      );
+      this.fail(failure('overloaded', 'The stream is read slower than it arrives'));
     }
     this.#wake();
     return !this.#end;

@@ -1,7 +1,7 @@
 import type { Position, PublicationFrame, SubscribeReply } from '@aerie/protocol';
 import type { ChannelState, Resync } from './channel-state.js';
 import { Emitter, Listeners, type Report } from './emitter.js';
-import { RealtimeError } from './errors.js';
+import { failure, RealtimeError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { Membership } from './membership.js';
 import { readSubscribeReply } from './server-frame.js';
@@ -135,10 +135,7 @@ export class Subscription {
   }
 
   #refused(error: unknown): void {
-    const known =
-      error instanceof RealtimeError
-        ? error
-        : new RealtimeError({ code: 'internal', message: String(error) });
+    const known = error instanceof RealtimeError ? error : failure('internal', String(error));
     this.#enter({ status: 'refused', error: known });
     this.#rejectJoining(known);
   }

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
-import { CLOSE, closeAdvice, type Close } from '@aerie/protocol';
+import { CLOSE, type Close } from '@aerie/protocol';
 import { WsException } from '@nestjs/websockets';
 import type { Connection } from '../../connections/connection.js';
 import type { Session } from '../../connections/session.js';
@@ -169,5 +169,5 @@ function noteException(frame: string): void {
 }
 
 function applicationClose(code: number, reason = ''): Close {
-  return { code, reason, advice: closeAdvice(code) };
+  return { code, reason };
 }
