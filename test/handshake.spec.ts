@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { openClient, probeUpgrade, upgradeRequest } from '@aerie/realtime/testing';
+import { type CanActivate, Injectable, UseGuards } from '@nestjs/common';
+import { WebSocketGateway } from '@nestjs/websockets';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RunningGateway, signJwt, someAddress, startGateway, tokenFor } from './support/gateway.js';
+import { startNestApp } from './support/nest-app.js';
 
 const APP = 'https://app.example.com';
 
@@ -342,6 +345,37 @@ describe('a node that takes nobody', () => {
     } finally {
       await limited.stop();
     }
+  });
+});
+
+let asking = 0;
+
+@Injectable()
+class Hanging implements CanActivate {
+  canActivate(): Promise<boolean> {
+    asking += 1;
+    return new Promise(() => undefined);
+  }
+}
+
+@WebSocketGateway({ path: '/ws' })
+@UseGuards(Hanging)
+class Stuck {}
+
+describe('a guard that hangs', () => {
+  it('ends in 408 after 10 s, and outlives clients that reset the connection meanwhile', async () => {
+    await using app = await startNestApp({ providers: [Stuck, Hanging] });
+    const startedAt = performance.now();
+    const answer = app.probe('patient');
+    const request = upgradeRequest('/ws', '127.0.0.1', { token: tokenFor('resetter') });
+    const sockets = Array.from({ length: 20 }, () => connect(app.port, '127.0.0.1'));
+    for (const socket of sockets) socket.on('error', () => undefined).write(request);
+    await vi.waitFor(() => expect(asking).toBe(21));
+    for (const socket of sockets) socket.resetAndDestroy();
+    expect(await answer).toMatchObject({ status: 408, body: error('timeout') });
+    expect(performance.now() - startedAt).toBeGreaterThan(9_900);
+    expect(performance.now() - startedAt).toBeLessThan(12_000);
+    expect((await fetch(app.url('/nowhere'))).status).toBe(404);
   });
 });
 
