@@ -24,6 +24,8 @@ const OWED_BYTES = 300_000;
 const CHANNELS = JSON.stringify({ channels: [{ pattern: 'flood:{id}', subscribe: 'authenticated' }] });
 
 const network = createNamespace();
+if (network === undefined)
+  process.stderr.write('No network namespaces here (they need Linux and root): dropped packets are not tried.\n');
 const cleanups: (() => unknown)[] = [() => network?.remove()];
 
 describe.concurrent('the heartbeat', () => {
