@@ -25,7 +25,9 @@ const CHANNELS = JSON.stringify({ channels: [{ pattern: 'flood:{id}', subscribe:
 
 const network = createNamespace();
 if (network === undefined)
-  process.stderr.write('No network namespaces here (they need Linux and root): dropped packets are not tried.\n');
+  process.stderr.write(
+    'No network namespaces here (they need Linux and root): dropped packets are not tried.\n',
+  );
 const cleanups: (() => unknown)[] = [() => network?.remove()];
 
 describe.concurrent('the heartbeat', () => {
