@@ -75,6 +75,9 @@ export class ChannelMessages {
   #unsubscribe(connection: Connection, message: Message): { channel: string } | Refusal {
     const channel = channelOf(message);
     if (channel instanceof Refusal) return channel;
+    // Without it the user could no longer be reached, and nobody would know why.
+    if (channel === userChannel(connection.session.user))
+      return new Refusal('forbidden', "a user's own channel is the server's to give and take");
     this.#options.channels.leave(connection, channel);
     return { channel };
   }
