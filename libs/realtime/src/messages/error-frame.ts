@@ -2,9 +2,19 @@ import { type ErrorBody, type ErrorReply, LIMITS, type MessageId } from '@aerie/
 
 /** The error reply of a message; where the message had no id, in the shape that Nest's ws clients know as well. */
 export function errorFrame(id: MessageId | undefined, error: ErrorBody): string {
-  const reply: ErrorReply = { ...(id !== undefined && { id }), error };
-  if (id !== undefined) return JSON.stringify(reply);
-  return JSON.stringify({ event: 'exception', data: { status: 'error', ...error }, error });
+  try {
+    return encode(id, error);
+  } catch {
+    // An application's details may be anything; what the client must know is the code.
+    return encode(id, { code: error.code, message: error.message });
+  }
+}
+
+function encode(id: MessageId | undefined, error: ErrorBody): string {
+  if (id === undefined)
+    return JSON.stringify({ event: 'exception', data: { status: 'error', ...error }, error });
+  const reply: ErrorReply = { id, error };
+  return JSON.stringify(reply);
 }
 
 /** The error frame for what is no message: at most 256 bytes, whatever was sent. */

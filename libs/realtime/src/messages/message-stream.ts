@@ -110,7 +110,11 @@ export class MessageStream {
   #overtakes(message: Message): boolean {
     if (!NEVER_QUEUED.has(message.event)) return false;
     if (message.event !== SYSTEM.unsubscribe) return true;
-    return ![...this.#queue, ...this.#running].some(({ event }) => event === SYSTEM.subscribe);
+    return !isSubscribing(this.#queue) && !isSubscribing(this.#running);
+  }
+
+  #mustWait({ event }: Message): boolean {
+    return event === SYSTEM.unsubscribe && isSubscribing(this.#running);
   }
 
   #refuseFrame(decoded: Extract<Decoded, { ok: false }>): void {
@@ -139,8 +143,9 @@ export class MessageStream {
 
   #next(): void {
     while (this.#isOpen && !this.#ended && this.#running.size < this.#options.limits.concurrency) {
-      const message = this.#queue.shift();
-      if (message === undefined) return;
+      const [message] = this.#queue;
+      if (message === undefined || this.#mustWait(message)) return;
+      this.#queue.shift();
       this.#running.add(message);
       void this.#handle(message).finally(() => {
         this.#running.delete(message);
@@ -198,8 +203,13 @@ export class MessageStream {
       return this.#fail(message, new Refusal('limit_exceeded', 'too many open streams'));
     const { subscription, settled } = sendStream(values, {
       id: message.id,
-      send: (frame) => this.#sendOfStream(frame, context),
-      fail: (error) => this.#failStream(context, error),
+      send: (frame) => {
+        if (!context.failed) this.#send(frame);
+      },
+      fail: (error) => {
+        context.failed = true;
+        context.failure = error;
+      },
     });
     this.#streams.add(subscription);
     void this.#whenStreamed(settled, { message, context, subscription });
@@ -208,23 +218,7 @@ export class MessageStream {
   async #whenStreamed(settled: Promise<void>, { message, context, subscription }: OpenStream): Promise<void> {
     await settled;
     this.#streams.delete(subscription);
-    subscription.unsubscribe();
     if (context.failed) this.#fail(message, context.failure);
-  }
-
-  // A frame that can't be encoded must not escape into rxjs, which would throw it at the process.
-  #sendOfStream(frame: unknown, context: MessageContext): void {
-    if (context.failed) return;
-    try {
-      this.#send(frame);
-    } catch (error) {
-      this.#failStream(context, error);
-    }
-  }
-
-  #failStream(context: MessageContext, error: unknown): void {
-    context.failed = true;
-    context.failure = error;
   }
 
   #reply(message: Message, result: unknown): void {
@@ -244,6 +238,11 @@ export class MessageStream {
     this.#options.metrics.messageError(body.code);
     if (this.#connection.isOpen) this.#connection.sendPayload(errorFrame(message.id, body));
   }
+}
+
+function isSubscribing(messages: Iterable<Message>): boolean {
+  for (const { event } of messages) if (event === SYSTEM.subscribe) return true;
+  return false;
 }
 
 // Nest's ws adapter takes JSON in binary frames too; anything else in them is a bad frame.

@@ -1,43 +1,67 @@
 import type { MessageId } from '@aerie/protocol';
-import type { Observable, Subscription } from 'rxjs';
+import { type Observable, Subscription } from 'rxjs';
 
 export interface ReplySink {
   readonly id: MessageId | undefined;
-  send(frame: unknown): void;
+  readonly send: (frame: unknown) => void;
   fail(error: unknown): void;
 }
 
 /**
  * Sends what an Observable emits. With an id: values with `more: true` until `done: true`; a single value that completes at
- * once (an interceptor's doing) is one plain reply. Without an id each value goes out as Nest's ws adapter sends it.
+ * once (an interceptor's doing) is one plain reply. Without an id each value goes out as Nest's ws adapter sends it. A value
+ * that can't be encoded ends the stream: thrown into rxjs, it would end the process.
  */
 export function sendStream(
   values: Observable<unknown>,
   sink: ReplySink,
 ): { subscription: Subscription; settled: Promise<void> } {
   const { promise: settled, resolve } = Promise.withResolvers<void>();
-  const replies = sink.id === undefined ? new VanillaReplies(sink) : new IdentifiedReplies(sink, sink.id);
-  const subscription = values.subscribe({
+  const subscription = new Subscription(() => resolve());
+  const fail = (error: unknown): void => {
+    sink.fail(error);
+    subscription.unsubscribe();
+  };
+  const replies = repliesOf(sink, fail);
+  const inner = values.subscribe({
     next: (value) => replies.next(value),
     error: (error: unknown) => {
-      sink.fail(error);
-      resolve();
+      replies.flush();
+      fail(error);
     },
     complete: () => {
       replies.complete();
-      resolve();
+      subscription.unsubscribe();
     },
   });
-  subscription.add(() => resolve());
+  subscription.add(inner);
   return { subscription, settled };
 }
 
+function repliesOf(
+  { id, send }: ReplySink,
+  fail: (error: unknown) => void,
+): VanillaReplies | IdentifiedReplies {
+  const sendSafely = (frame: unknown): void => {
+    try {
+      send(frame);
+    } catch (error) {
+      fail(error);
+    }
+  };
+  return id === undefined ? new VanillaReplies(sendSafely) : new IdentifiedReplies(sendSafely, id);
+}
+
+type Send = (frame: unknown) => void;
+
 class VanillaReplies {
-  constructor(private readonly sink: ReplySink) {}
+  constructor(private readonly send: Send) {}
 
   next(value: unknown): void {
-    if (value !== undefined && value !== null) this.sink.send(value);
+    if (value !== undefined && value !== null) this.send(value);
   }
+
+  flush(): void {}
 
   complete(): void {}
 }
@@ -47,31 +71,32 @@ class IdentifiedReplies {
   #streamed = false;
 
   constructor(
-    private readonly sink: ReplySink,
+    private readonly send: Send,
     private readonly id: MessageId,
   ) {}
 
   next(value: unknown): void {
-    this.#flush();
+    this.flush();
     const held = { value };
     this.#held = held;
     setImmediate(() => {
-      if (this.#held === held) this.#flush();
+      if (this.#held === held) this.flush();
     });
+  }
+
+  /** Sends the value that may have been the last one: something else comes. */
+  flush(): void {
+    if (this.#held === undefined) return;
+    this.send({ id: this.id, data: this.#held.value, more: true });
+    this.#held = undefined;
+    this.#streamed = true;
   }
 
   complete(): void {
     const last = this.#held;
     this.#held = undefined;
-    if (last !== undefined && !this.#streamed) this.sink.send(plainReply(this.id, last.value));
-    else this.sink.send({ id: this.id, ...(last !== undefined && { data: last.value }), done: true });
-  }
-
-  #flush(): void {
-    if (this.#held === undefined) return;
-    this.sink.send({ id: this.id, data: this.#held.value, more: true });
-    this.#held = undefined;
-    this.#streamed = true;
+    if (last !== undefined && !this.#streamed) this.send(plainReply(this.id, last.value));
+    else this.send({ id: this.id, ...(last !== undefined && { data: last.value }), done: true });
   }
 }
 
