@@ -26,7 +26,7 @@ export function userOfChannel(channel: string): string | undefined {
   if (!channel.startsWith(USER_PREFIX)) return undefined;
   try {
     const user = decodeURIComponent(channel.slice(USER_PREFIX.length));
-    return userChannel(user) === channel ? user : undefined;
+    return isUserId(user) && userChannel(user) === channel ? user : undefined;
   } catch {
     return undefined;
   }
@@ -82,10 +82,15 @@ export function utf8Length(value: string): number {
     const unit = value.charCodeAt(index);
     if (unit < 0x80) bytes += 1;
     else if (unit < 0x800) bytes += 2;
-    else if (unit >= 0xd800 && unit < 0xdc00) {
+    else if (isPair(unit, value.charCodeAt(index + 1))) {
       bytes += 4;
       index += 1;
     } else bytes += 3;
   }
   return bytes;
+}
+
+// An unpaired surrogate is encoded as the replacement character, three bytes.
+function isPair(high: number, low: number): boolean {
+  return high >= 0xd800 && high < 0xdc00 && low >= 0xdc00 && low < 0xe000;
 }
