@@ -46,7 +46,7 @@ class HelloController {
 }
 
 async function socketIo(app: NestApp, transports: ('polling' | 'websocket')[]): Promise<Socket> {
-  const socket = io(`${app.url('/chat')}`, { transports, reconnection: false });
+  const socket = io(app.url('/chat'), { transports, reconnection: false });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   socket.once('connect', resolve).once('connect_error', reject);
   await promise;
@@ -99,12 +99,14 @@ describe("an application with Nest's WsAdapter", () => {
   });
 });
 
+/** As GraphQL subscriptions do it. */
+function graphql(app: INestApplication): void {
+  const server = new PlainServer({ server: app.getHttpServer() as Server, path: '/graphql' });
+  server.on('connection', (socket) => socket.send('graphql'));
+}
+
 describe.each<HttpPlatform>(['express', 'fastify'])('beside a plain ws server on %s', (platform) => {
   it.each(['before', 'after'])('that was bound to the server %s it listens', async (when) => {
-    const graphql = (nest: INestApplication): void => {
-      const server = new PlainServer({ server: nest.getHttpServer() as Server, path: '/graphql' });
-      server.on('connection', (socket) => socket.send('graphql'));
-    };
     await using app = await startNestApp(
       { providers: [AerieGateway], controllers: [HelloController] },
       { platform, prepare: (nest) => (when === 'before' ? graphql(nest) : undefined) },

@@ -91,6 +91,20 @@ class EchoGateway implements OnGatewayInit, OnGatewayConnection, OnGatewayDiscon
   }
 }
 
+/** The heartbeat of `ws`' own documentation, as many gateways have it. */
+@WebSocketGateway({ path: '/ws/beating' })
+class BeatingGateway implements OnGatewayConnection {
+  static readonly heard: string[] = [];
+
+  handleConnection(client: WebSocket): void {
+    client.on('pong', () => BeatingGateway.heard.push('pong'));
+    client.on('message', (data: Buffer, isBinary: boolean) =>
+      BeatingGateway.heard.push(`${data.toString()} ${isBinary}`),
+    );
+    client.ping();
+  }
+}
+
 const SENT: readonly (readonly [event: string, data: unknown])[] = [
   ['response', { a: 1 }],
   ['plain', { text: 'hi' }],
@@ -135,7 +149,7 @@ describe.each<HttpPlatform>(['express', 'fastify'])('a gateway class of Nest on 
   let app: NestApp;
   beforeAll(async () => {
     EchoGateway.log.length = 0;
-    app = await startNestApp({ providers: [EchoGateway] }, { platform });
+    app = await startNestApp({ providers: [EchoGateway, BeatingGateway] }, { platform });
   });
   afterAll(() => app.close());
 
@@ -150,6 +164,16 @@ describe.each<HttpPlatform>(['express', 'fastify'])('a gateway class of Nest on 
     const client = await app.connect('alice', '/ws?room=7');
     await client.close();
     await vi.waitFor(() => expect(EchoGateway.log).toEqual(['in /ws?room=7 true', 'out true']));
+  });
+
+  it('hears pongs and raw messages, where it listens to its clients itself', async () => {
+    BeatingGateway.heard.length = 0;
+    const client = await app.connect('alice', '/ws/beating');
+    client.send('own-protocol', 1);
+    await vi.waitFor(() =>
+      expect(BeatingGateway.heard).toEqual(['pong', '{"event":"own-protocol","data":1} false']),
+    );
+    await client.close();
   });
 
   it('has the registered connections as server.clients', async () => {

@@ -152,6 +152,11 @@ export class ClientFacade extends EventEmitter {
     context.failure = exception;
   }
 
+  /** For gateways that listen to their client's frames themselves, beside `@SubscribeMessage`. */
+  heard(data: Buffer, isBinary: boolean): void {
+    if (this.#connection.isOpen) this.emit('message', data, isBinary);
+  }
+
   /** Called once by the transport: the socket is gone. */
   ended(code: number, reason: string): void {
     this.#ended = true;

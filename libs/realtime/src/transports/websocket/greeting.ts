@@ -43,7 +43,13 @@ export class Greeting implements Greeter {
     });
     endpoint.announce(client);
     void this.#welcome(client, endpoint, stream);
-    return { receive: (data, isBinary) => stream.receive(data, isBinary), end: () => stream.end() };
+    return {
+      receive: (data, isBinary) => {
+        stream.receive(data, isBinary);
+        client.heard(data, isBinary);
+      },
+      end: () => stream.end(),
+    };
   }
 
   async #welcome(client: ClientFacade, endpoint: Endpoint, stream: MessageStream): Promise<void> {

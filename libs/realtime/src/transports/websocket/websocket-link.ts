@@ -15,6 +15,7 @@ export interface LinkOptions {
   readonly connection: Connection;
   readonly heartbeat: Heartbeat;
   readonly onMessage: (data: Buffer, isBinary: boolean) => void;
+  readonly onPong: (data: Buffer) => void;
   readonly onBytes: (count: number) => void;
   readonly onEnd: (end: ConnectionEnd) => void;
   readonly onDead: () => void;
@@ -42,7 +43,7 @@ export class WebSocketLink implements Pulse {
     this.#socket.prependListener('data', (chunk: Buffer) => this.#arrived(chunk));
     ws.on('message', (data, isBinary) => this.#message(data, isBinary));
     ws.on('ping', (data) => this.#pinged(data));
-    ws.on('pong', () => (this.#frameBeganAt = 0));
+    ws.on('pong', (data) => this.#ponged(data));
     ws.on('close', (code, reason) => this.#ended(code, reason));
     this.#options.heartbeat.add(this);
   }
@@ -86,6 +87,11 @@ export class WebSocketLink implements Pulse {
     this.#frameBeganAt = 0;
     const { connection } = this.#options;
     connection.sendFramed(pongFrame(data), { conflateKey: PONG_KEY });
+  }
+
+  #ponged(data: Buffer): void {
+    this.#frameBeganAt = 0;
+    this.#options.onPong(data);
   }
 
   #closeWished(wish: CloseWish): void {

@@ -239,6 +239,7 @@ export class WebSocketTransport {
       heartbeat: this.#options.heartbeat,
       onMessage: (data, isBinary) =>
         greeted === undefined ? waiting.push([data, isBinary]) : greeted.receive(data, isBinary),
+      onPong: (data) => client.emit('pong', data),
       onBytes: (count) => this.#options.metrics.bytesReceived.inc(count),
       onDead: () => this.#options.metrics.heartbeatTimeouts.inc(),
       onEnd: (end) => {
