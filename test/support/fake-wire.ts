@@ -33,6 +33,7 @@ export class FakeWire extends Wire {
   constructor(
     room = Infinity,
     readonly framing: Framing = bareFraming,
+  readonly subprotocol: string = '';
   ) {
     super();
     this.room = room;

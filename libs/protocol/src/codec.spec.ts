@@ -75,12 +75,12 @@ describe('the codec', () => {
   });
 });
 
-describe('the depth of a JSON text', () => {
-  const depthOf = (value: unknown): number => {
-    if (typeof value !== 'object' || value === null) return 0;
-    return 1 + Math.max(0, ...Object.values(value).map(depthOf));
-  };
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
+}
 
+describe('the depth of a JSON text', () => {
   it('is that of the value, brackets in strings not counted', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 8 }), fc.nat({ max: 3 }), (value, indent) => {

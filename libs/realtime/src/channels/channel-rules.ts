@@ -1,3 +1,4 @@
+import { isUserChannel } from '@aerie/protocol';
 import { ChannelPattern } from './channel-pattern.js';
 import type { ChannelRule } from './channel-rule.js';
 
@@ -11,16 +12,14 @@ interface Entry {
   readonly rule: ChannelRule;
 }
 
-const USER_SHAPE = 'user:{}';
-
 /** The node's channel rules. The most specific pattern decides; a channel without a rule exists for nobody. */
 export class ChannelRules {
   #entries: readonly Entry[] = [];
 
-  /** Throws for a pattern that stands already, for `user:{id}` (built in), and for a policy that history excludes. */
+  /** Throws for a pattern that stands already, for one under `user:` (built in), and for a policy that history excludes. */
   add(rule: ChannelRule): void {
     const pattern = new ChannelPattern(rule.pattern);
-    if (pattern.shape === USER_SHAPE) throw new Error(`channel pattern "${rule.pattern}" is built in`);
+    if (isUserChannel(rule.pattern)) throw new Error(`channel pattern "${rule.pattern}": user: is built in`);
     if (this.#entries.some((entry) => entry.pattern.shape === pattern.shape))
       throw new Error(`channel pattern "${rule.pattern}" has a rule already`);
     if (rule.history !== undefined && rule.slow !== undefined && rule.slow !== 'disconnect')

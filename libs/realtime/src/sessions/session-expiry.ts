@@ -16,11 +16,11 @@ export class SessionExpiry {
     registry.onRemoved((connection) => this.#forget(connection));
   }
 
-  /** Takes the end of the connection's present session; called again after a renewal. */
+  /** Takes the end of the connection's present session; called again after a renewal. One that is closing ends anyway. */
   watch(connection: Connection): void {
     this.#forget(connection);
     const { expiresAt } = connection.session;
-    if (expiresAt === undefined) return;
+    if (expiresAt === undefined || !connection.isOpen) return;
     const second = Math.max(Math.ceil(expiresAt / 1_000), this.#second + 1);
     this.#secondOf.set(connection, second);
     const due = this.#bySecond.get(second);
