@@ -15,6 +15,7 @@ interface Waiting {
  */
 export class FakeWire extends Wire {
   readonly transport = 'websocket';
+  readonly subprotocol = '';
   /** Everything that the kernel took, in order. */
   readonly sent: Buffer[] = [];
   readonly goodbyes: (Close | { readonly code: number | undefined })[] = [];
@@ -33,7 +34,6 @@ export class FakeWire extends Wire {
   constructor(
     room = Infinity,
     readonly framing: Framing = bareFraming,
-  readonly subprotocol: string = '';
   ) {
     super();
     this.room = room;
