@@ -26,7 +26,7 @@ export { CurrentSession } from './handshake/current-session.decorator.js';
 export { FailureCounter } from './handshake/failure-counter.js';
 export { HandshakeOnly } from './handshake/handshake-only.decorator.js';
 export { OriginPolicy } from './handshake/origin.js';
-export { Refusal } from './handshake/refusal.js';
+export { Refusal } from './refusal.js';
 export { sessionOf } from './handshake/request-identity.js';
 export { assertStrongSecret } from './handshake/secret-verifier.js';
 export { SessionAuthentication } from './handshake/session-authentication.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FailureCounter } from '../handshake/failure-counter.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { includesScope, type ApiKeyRing, type ApiScope } from './api-keys.js';
 
 interface ApiAccessDeps {

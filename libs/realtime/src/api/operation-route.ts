@@ -1,4 +1,4 @@
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import type { Route, RouteContext, RouteOutcome } from '../http/route.js';
 import type { ApiAccess } from './api-access.js';
 import type { ApiTarget } from './api-target.js';

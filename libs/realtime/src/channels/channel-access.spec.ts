@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../connections/connection.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { ChannelAccess } from './channel-access.js';
 import type { ChannelRule } from './channel-rule.js';
 import { ChannelRules } from './channel-rules.js';

@@ -1,7 +1,7 @@
 import { isUserChannel, userChannel } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import type { PublishVerdict } from './channel-rule.js';
 import type { ChannelRules, MatchedRule } from './channel-rules.js';
 

@@ -1,7 +1,7 @@
 import { SYSTEM } from '@aerie/protocol';
 import { describe, expect, it, vi } from 'vitest';
 import type { Connection } from '../connections/connection.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
 import type { Publisher } from '../publishing/publisher.js';

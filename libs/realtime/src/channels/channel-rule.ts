@@ -1,6 +1,6 @@
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
-import type { Refusal } from '../handshake/refusal.js';
+import type { Refusal } from '../refusal.js';
 import type { SlowPolicy } from '../publishing/local-fanout.js';
 
 export interface ChannelOptions {

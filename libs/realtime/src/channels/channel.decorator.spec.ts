@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { describe, expect, it } from 'vitest';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { ON_SUBSCRIBE_METADATA, OnSubscribe } from './channel.decorator.js';
 
 // That this compiles is half of the test.

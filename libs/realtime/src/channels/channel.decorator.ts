@@ -5,7 +5,7 @@ import {
   Injectable,
   SetMetadata,
 } from '@nestjs/common';
-import type { Refusal } from '../handshake/refusal.js';
+import type { Refusal } from '../refusal.js';
 import type { ChannelOptions } from './channel-rule.js';
 
 export const CHANNEL_METADATA = 'aerie:channel';

@@ -2,7 +2,7 @@ import type { Type } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/internal';
 import { type ExternalContextCreator, MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import type { Connection } from '../connections/connection.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import {
   ANY_EVENT,
   type ChannelArguments,

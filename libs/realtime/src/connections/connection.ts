@@ -80,6 +80,10 @@ export class Connection {
     return this.#wire.framing;
   }
 
+  get subprotocol(): string {
+    return this.#wire.subprotocol;
+  }
+
   get session(): Session {
     return this.#session;
   }

@@ -15,6 +15,8 @@ export interface Framing {
 export abstract class Wire {
   abstract readonly transport: Transport;
   abstract readonly framing: Framing;
+  /** What the transport negotiated; empty where it negotiates nothing. */
+  abstract readonly subprotocol: string;
   /** Bytes that were handed over and that the kernel has not taken yet. */
   abstract readonly bufferedBytes: number;
   /** Whether reading is stopped. While it is, the heartbeat's deadline stands still. */

@@ -14,6 +14,7 @@ const PLAIN: Framing = { name: 'plain', frame: (payload) => Buffer.from(payload)
 class FakePeer extends Wire {
   readonly transport = 'websocket';
   readonly framing = PLAIN;
+  readonly subprotocol = '';
   readonly bufferedBytes = 0;
   readonly paused = false;
   readonly received: { event: string; data: { afterMs: number; reason: string }; at: number }[] = [];

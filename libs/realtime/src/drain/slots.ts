@@ -19,7 +19,10 @@ const LAST_SLOT_SHARE = 0.9;
 export function drainSlots({ count, windowMs, random = Math.random }: SlotPlan): readonly number[] {
   const { firstMs, lastMs } = slotRange(windowMs);
   const shareMs = (lastMs - firstMs) / Math.max(1, count);
-  return Array.from({ length: count }, (_, index) => firstMs + (index + random()) * shareMs);
+  // Rounding may carry the last one beyond the end.
+  return Array.from({ length: count }, (_, index) =>
+    Math.min(lastMs, firstMs + (index + random()) * shareMs),
+  );
 }
 
 /** One slot for a connection that comes when the window has run for `elapsedMs`: anywhere in what is left. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Session } from '../connections/session.js';
-import type { Refusal } from './refusal.js';
+import type { Refusal } from '../refusal.js';
 
 /** Where a credential was found. `message` is the `$auth` of first-message authentication or a renewal. */
 export type CredentialSource = 'header' | 'subprotocol' | 'cookie' | 'ticket' | 'query' | 'message';

@@ -20,7 +20,7 @@ import type { AuthOptions, GuardedRequest, SessionLike } from './auth-options.js
 import { Authenticator, type HandshakeRequest } from './authenticator.js';
 import { ConfiguredAuthenticator } from './configured-authenticator.js';
 import { exposeBearer } from './credentials.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { REALTIME_AUTH_OPTIONS } from './tokens.js';
 
 const secret = 'the-secret-that-passport-knows-32-bytes';

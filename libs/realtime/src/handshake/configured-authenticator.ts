@@ -8,7 +8,7 @@ import type { AuthOptions } from './auth-options.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { GuardAuthenticator } from './guard-authenticator.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
-import type { Refusal } from './refusal.js';
+import type { Refusal } from '../refusal.js';
 import { REALTIME_AUTH_OPTIONS } from './tokens.js';
 
 /** The `Authenticator` that the options ask for. It looks the application's providers up when all of them exist. */

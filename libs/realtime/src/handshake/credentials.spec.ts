@@ -8,7 +8,7 @@ import {
   parseQuery,
   type CredentialOptions,
 } from './credentials.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 
 const requests = new ReceivedRequests();
 afterAll(() => requests.close());

@@ -1,7 +1,7 @@
 import { errorCodeOfStatus, type ErrorBody, isErrorCode } from '@aerie/protocol';
 import { HttpException } from '@nestjs/common';
 import { WsException } from '@nestjs/websockets';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 
 const INTERNAL: ErrorBody = { code: 'internal', message: 'Internal server error' };
 // What Nest throws when a guard of a message handler says no.

@@ -8,7 +8,7 @@ import type { GuardAuthOptions, GuardedRequest, SessionLike } from './auth-optio
 import { Authenticator, type HandshakeRequest } from './authenticator.js';
 import { decodeJwt } from './decoded-jwt.js';
 import { epochMs, isEpochSeconds } from './jwt-claims.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 
 /** Lets an HTTP guard of the application authenticate, unchanged: it sees the upgrade request, bearer included. */

@@ -4,7 +4,7 @@ import { GUARDS_METADATA } from '@nestjs/common/internal';
 import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
 import { expectedError } from './expected-error.js';
 import type { HandshakeRequest } from './authenticator.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 
 /** A gateway class in the application, with the module that holds it. */
 export interface GuardedClass {

@@ -7,7 +7,7 @@ import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
 import type { HandshakeGuards } from './handshake-guards.js';
 import type { OriginPolicy } from './origin.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import { clearIdentity, sessionOf } from './request-identity.js';
 import type { SessionAuthentication } from './session-authentication.js';
@@ -61,17 +61,7 @@ export class Handshake {
     const noRoom = this.#capacity();
     if (noRoom !== undefined) return noRoom;
     const place = this.#options.admission.hold();
-    const { promise: late, resolve } = Promise.withResolvers<Refusal>();
-    const timer = setTimeout(
-      () => resolve(new Refusal('timeout', 'the handshake took too long', { status: 408 })),
-      TOTAL_MS,
-    );
-    try {
-      return await Promise.race([this.#steps(attempt), late]);
-    } finally {
-      clearTimeout(timer);
-      place.release();
-    }
+    return within(TOTAL_MS, this.#steps(attempt)).finally(() => place.release());
   }
 
   /** What the first message still owes: credentials, on the stored request. The guards come next. */
@@ -88,12 +78,12 @@ export class Handshake {
     return refusal;
   }
 
-  /** The same for a live connection. Where it fails, the stored request is as it was: the old session stands. */
+  /** The same for a live connection, within 10 s. Where it fails, the stored request is as it was: the old session stands. */
   async renew(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
     const { user } = sessionOf(attempt.request) ?? {};
     const restore = clearIdentity(attempt.request);
     try {
-      const renewed = await this.#identifyAgain(attempt, data);
+      const renewed = await within(TOTAL_MS, this.#identifyAgain(attempt, data));
       if (renewed instanceof Refusal || renewed.user !== user) restore();
       return renewed;
     } catch (error) {
@@ -170,6 +160,20 @@ export class Handshake {
   #countFailure({ addressGroup }: HandshakeAttempt, refusal: Refusal): void {
     if (refusal.code === 'unauthenticated' || refusal.code === 'forbidden')
       void this.#options.failures.record(addressGroup).catch(() => undefined);
+  }
+}
+
+/** What `work` comes to, or 408 where it takes longer. */
+async function within<Outcome>(ms: number, work: Promise<Outcome>): Promise<Outcome | Refusal> {
+  const { promise: late, resolve } = Promise.withResolvers<Refusal>();
+  const timer = setTimeout(
+    () => resolve(new Refusal('timeout', 'the handshake took too long', { status: 408 })),
+    ms,
+  );
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { Session } from '../connections/session.js';
 import type { HandshakeRequest } from './authenticator.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 
 const MINUTE_MS = 60_000;
 const NOW = 1_800_000_000;

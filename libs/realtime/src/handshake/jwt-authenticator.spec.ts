@@ -5,7 +5,7 @@ import type { Session } from '../connections/session.js';
 import type { JwtOptions } from './auth-options.js';
 import type { CredentialSource, HandshakeRequest } from './authenticator.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { assertStrongSecret } from './secret-verifier.js';
 
 const secret = 'an-hmac-secret-of-more-than-32-bytes';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@\\*,]+$/i;
 

@@ -7,7 +7,7 @@ import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
 import type { AuthOptions } from './auth-options.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { CredentialCheck } from './credential-check.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import { sessionOf } from './request-identity.js';
 import { SessionAuthentication } from './session-authentication.js';

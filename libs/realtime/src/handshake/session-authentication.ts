@@ -5,7 +5,7 @@ import type { AuthOptions } from './auth-options.js';
 import type { Credential, HandshakeRequest } from './authenticator.js';
 import { CredentialCheck } from './credential-check.js';
 import { credentialOf, exposeBearer, findCredential, type CredentialOptions } from './credentials.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import { clearIdentity, identify } from './request-identity.js';
 import { hasExpired } from './session-expiry.js';

@@ -20,7 +20,7 @@ import { RevocationLog } from '../sessions/revocations.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { CredentialCheck } from './credential-check.js';
 import { HandshakeOnly } from './handshake-only.decorator.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import { SessionAuthentication } from './session-authentication.js';
 import { SessionGuard } from './session.guard.js';

@@ -1,7 +1,7 @@
 import { HttpException, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { Session } from '../connections/session.js';
 import type { HandshakeRequest } from './authenticator.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { rawRequest, sessionOf } from './request-identity.js';
 import { type AuthenticateOptions, SessionAuthentication } from './session-authentication.js';
 import { hasExpired } from './session-expiry.js';

@@ -7,7 +7,7 @@ import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
 import type { HandshakeRequest } from './authenticator.js';
 import { prepareRequest } from './handshake-request.js';
 import { OriginPolicy } from './origin.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { ticketRoute } from './ticket.route.js';
 import { Tickets } from './tickets.js';
 

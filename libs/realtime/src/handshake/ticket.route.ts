@@ -5,7 +5,7 @@ import type { Route, RouteOutcome } from '../http/route.js';
 import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
 import type { OriginPolicy } from './origin.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import type { SessionAuthentication } from './session-authentication.js';
 import type { Tickets } from './tickets.js';
 

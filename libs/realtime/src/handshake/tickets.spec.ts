@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Session } from '../connections/session.js';
 import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
-import { Refusal } from './refusal.js';
+import { Refusal } from '../refusal.js';
 import { TicketStore } from './ticket-store.js';
 import { Tickets } from './tickets.js';
 

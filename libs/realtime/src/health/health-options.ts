@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Refusal } from '../handshake/refusal.js';
+import type { Refusal } from '../refusal.js';
 
 /** What a failed backplane does to readiness. */
 export type BackplanePolicy = 'required' | 'degraded';

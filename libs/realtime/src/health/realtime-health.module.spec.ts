@@ -5,7 +5,7 @@ import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { Descriptors, DescriptorSource } from '../connections/descriptors.js';
 import { Drain } from '../drain/drain.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { HttpEdge } from '../http/http-edge.js';
 import type { BackplaneHealth } from '../publishing/backplane.js';
 import { RevocationLog } from '../sessions/revocations.js';

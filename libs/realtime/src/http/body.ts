@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { jsonDepth, LIMITS } from '@aerie/protocol';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 // A body a little too large is read to its end, so that its sender gets to see the 413 instead of a reset.

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { HttpEdge } from './http-edge.js';
 
 const ALLOWED = 'https://app.example.com';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import type { RouteOutcome } from './route.js';
 
 const PREFLIGHT_MAX_AGE_SECONDS = 600;

@@ -17,7 +17,7 @@ import { io } from 'socket.io-client';
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { HttpEdge } from './http-edge.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { pathOf } from './request-target.js';
 
 const endings: (() => unknown)[] = [];

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Logger } from '@nestjs/common';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { readJson } from './body.js';
 import { preflight, type CrossOrigin } from './cross-origin.js';
 import { interpose, type Exchange, type Upgrade } from './interposition.js';

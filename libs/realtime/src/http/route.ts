@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Refusal } from '../handshake/refusal.js';
+import type { Refusal } from '../refusal.js';
 
 /** One HTTP request on a path that Aerie serves itself. */
 export interface RouteContext {

@@ -32,7 +32,7 @@ export class MemoryBackplane extends Backplane {
 
   async announce(announcement: Announcement): Promise<Announced> {
     this.#assertOpen();
-    return { duplicate: !this.#hub.announce(announcement) };
+    return { duplicate: !(await this.#hub.announce(announcement)) };
   }
 
   async subscribe(channel: string): Promise<void> {

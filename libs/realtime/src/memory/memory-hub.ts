@@ -11,11 +11,16 @@ export class MemoryHub {
   readonly #receivers = new Map<string, Set<Receiver>>();
   readonly #keys = new RecentKeys({ lifeMs: IDEMPOTENCY_MS, maxKeys: MAX_KEYS });
   #queue: Announcement[] = [];
+  #delivered = Promise.withResolvers<void>();
 
-  /** Queues an announcement for its channel's receivers; false where its key was seen in the last five minutes. */
-  announce(announcement: Announcement): boolean {
+  /**
+   * Gives an announcement to its channel's receivers in the next turn, and resolves then: a loop that awaits each of its
+   * publications leaves room for everyone else. False where its key was seen in the last five minutes.
+   */
+  async announce(announcement: Announcement): Promise<boolean> {
     if (!this.#keys.add(`${announcement.channel} ${announcement.idempotencyKey}`)) return false;
     if (this.#queue.push(announcement) === 1) setImmediate(() => this.#deliver());
+    await this.#delivered.promise;
     return true;
   }
 
@@ -31,9 +36,12 @@ export class MemoryHub {
 
   #deliver(): void {
     const turn = this.#queue;
+    const { resolve } = this.#delivered;
     this.#queue = [];
+    this.#delivered = Promise.withResolvers();
     for (const { channel, frame } of turn) {
       for (const receive of this.#receivers.get(channel) ?? []) receive(channel, frame);
     }
+    resolve();
   }
 }

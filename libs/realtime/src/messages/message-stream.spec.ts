@@ -3,7 +3,7 @@ import { WsException } from '@nestjs/websockets';
 import { concat, from, interval, map, NEVER, of, take, throwError } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../../../test/support/connections.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { SystemHandlers } from './message-handlers.js';
 import { MessageStream, type MessageLimits } from './message-stream.js';

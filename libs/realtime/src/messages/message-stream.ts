@@ -3,7 +3,7 @@ import { isObservable, type Subscription } from 'rxjs';
 import type { Connection } from '../connections/connection.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import { errorBody, expectedError } from '../handshake/expected-error.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { badFrame, errorFrame } from './error-frame.js';
 import { runWithMessage, type MessageContext } from './message-context.js';
 import {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Refusal } from '../handshake/refusal.js';
+import type { Refusal } from '../refusal.js';
 import type { Route, RouteReply } from '../http/route.js';
 import type { RealtimeMetrics } from './meter.js';
 import { processMetrics } from './process-metrics.js';

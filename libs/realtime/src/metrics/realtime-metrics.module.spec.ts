@@ -7,7 +7,7 @@ import { Descriptors, DescriptorSource } from '../connections/descriptors.js';
 import { OutboxBudget } from '../connections/outbox-budget.js';
 import { Drain } from '../drain/drain.js';
 import { Quarantine } from '../handshake/quarantine.js';
-import { Refusal } from '../handshake/refusal.js';
+import { Refusal } from '../refusal.js';
 import { BackplaneWatch } from '../health/backplane-watch.js';
 import { HttpEdge } from '../http/http-edge.js';
 import type { MetricsRouteOptions } from './metrics.route.js';

@@ -19,29 +19,12 @@ import { NodeChannels } from '../publishing/node-channels.js';
 import { heartbeatOf, limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { NODE_NAME } from '../sessions/node-presence.js';
 import { AdapterSwitch } from '../transports/websocket/adapter-switch.js';
+import { Entrance } from '../transports/websocket/entrance.js';
 import { Greeting } from '../transports/websocket/greeting.js';
 import { RealtimeWsAdapter } from '../transports/websocket/realtime-ws.adapter.js';
-import {
-  WebSocketTransport,
-  type WebSocketTransportOptions,
-} from '../transports/websocket/websocket-transport.js';
+import { WebSocketTransport } from '../transports/websocket/websocket-transport.js';
 
 const GUARD_SOURCES = Symbol('aerie:guard-sources');
-const TRANSPORT_PARTS = Symbol('aerie:transport-parts');
-
-type Parts = Pick<
-  WebSocketTransportOptions,
-  | 'handshake'
-  | 'quarantine'
-  | 'addresses'
-  | 'origins'
-  | 'registry'
-  | 'heartbeat'
-  | 'budget'
-  | 'metrics'
-  | 'log'
->;
-
 /** The WebSocket transport, and its place in the application: one adapter beside any other. */
 export const WEBSOCKET: readonly Provider[] = [
   {
@@ -65,23 +48,30 @@ export const WEBSOCKET: readonly Provider[] = [
     useFactory: greeting,
   },
   {
-    provide: TRANSPORT_PARTS,
+    provide: Entrance,
     inject: [
-      Handshake,
-      Quarantine,
-      ClientAddress,
-      OriginPolicy,
+      REALTIME_OPTIONS,
       ConnectionRegistry,
       Heartbeat,
       OutboxBudget,
       RealtimeMetrics,
       HandshakeLog,
+      Greeting,
     ],
-    useFactory: parts,
+    useFactory: entrance,
   },
   {
     provide: WebSocketTransport,
-    inject: [REALTIME_OPTIONS, TRANSPORT_PARTS, HttpEdge, Greeting, HttpAdapterHost],
+    inject: [
+      HttpEdge,
+      Handshake,
+      Quarantine,
+      ClientAddress,
+      OriginPolicy,
+      HandshakeLog,
+      Entrance,
+      HttpAdapterHost,
+    ],
     useFactory: transport,
   },
   {
@@ -124,35 +114,48 @@ function greeting(
   return new Greeting({ node, heartbeat: heartbeatOf(options), limits, system, channels, metrics });
 }
 
-function parts(
-  handshake: Handshake,
-  quarantine: Quarantine,
-  addresses: ClientAddress,
-  origins: OriginPolicy,
+function entrance(
+  options: RealtimeOptions,
   registry: ConnectionRegistry,
   heartbeat: Heartbeat,
   budget: OutboxBudget,
   metrics: RealtimeMetrics,
   log: HandshakeLog,
-): Parts {
-  return { handshake, quarantine, addresses, origins, registry, heartbeat, budget, metrics, log };
+  greeter: Greeting,
+): Entrance {
+  const { outboxBytes, maxConnectionsPerUser } = limitsOf(options);
+  return new Entrance({
+    registry,
+    heartbeat,
+    budget,
+    metrics,
+    log,
+    greeter,
+    outboxBytes,
+    maxConnectionsPerUser,
+  });
 }
 
 function transport(
-  options: RealtimeOptions,
-  known: Parts,
   edge: HttpEdge,
-  greeter: Greeting,
+  handshake: Handshake,
+  quarantine: Quarantine,
+  addresses: ClientAddress,
+  origins: OriginPolicy,
+  log: HandshakeLog,
+  entry: Entrance,
   host: HttpAdapterHost,
 ): WebSocketTransport {
-  const { outboxBytes, maxConnectionsPerUser } = limitsOf(options);
+  const platform = (): Platform => platformOf(host);
   return new WebSocketTransport({
-    ...known,
     edge,
-    greeter,
-    platform: () => platformOf(host),
-    outboxBytes,
-    maxConnectionsPerUser,
+    handshake,
+    quarantine,
+    addresses,
+    origins,
+    log,
+    entrance: entry,
+    platform,
   });
 }
 

@@ -88,8 +88,9 @@ export class ClientFacade extends EventEmitter {
     return this.#connection.bytesOwed;
   }
 
+  /** The subprotocol that the handshake chose; empty where none was offered. */
   get protocol(): string {
-    return '';
+    return this.#connection.subprotocol;
   }
 
   send(data: string | Uint8Array | ArrayBuffer, options?: { binary?: boolean } | Sent, done?: Sent): void {

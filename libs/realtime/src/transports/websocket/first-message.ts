@@ -2,14 +2,19 @@ import type { Socket } from 'node:net';
 import { CLOSE, type Close, decodeMessage, type MessageId, SYSTEM } from '@aerie/protocol';
 import type { Session } from '../../connections/session.js';
 import type { Quarantine, Quarantined } from '../../handshake/quarantine.js';
-import { Refusal } from '../../handshake/refusal.js';
+import { Refusal } from '../../refusal.js';
 import type { ServerSocket } from './server-socket.js';
 
 const QUARANTINE_BYTES = 4 * 1024;
 
+export interface EarlyFrame {
+  readonly data: Buffer;
+  readonly isBinary: boolean;
+}
+
 export interface EarlyFrames {
   /** What came after the `$auth`, in order. */
-  readonly frames: readonly Buffer[];
+  readonly frames: readonly EarlyFrame[];
   /** The `$auth`'s own id, where it wants a reply. */
   readonly authId?: MessageId;
 }
@@ -33,7 +38,7 @@ export interface FirstMessageOptions {
 export class FirstMessage implements Quarantined {
   readonly addressGroup: string;
   readonly #options: FirstMessageOptions;
-  readonly #later: Buffer[] = [];
+  readonly #later: EarlyFrame[] = [];
   #bytes = 0;
   #authenticating = false;
   #over = false;
@@ -63,9 +68,9 @@ export class FirstMessage implements Quarantined {
       this.#refuse(CLOSE.policy, new Refusal('too_large', 'too much before $auth'));
   };
 
-  readonly #message = (data: unknown): void => {
+  readonly #message = (data: unknown, isBinary: boolean): void => {
     if (this.#over || !Buffer.isBuffer(data)) return;
-    if (this.#authenticating) this.#later.push(data);
+    if (this.#authenticating) this.#later.push({ data, isBinary });
     else void this.#first(data);
   };
 
@@ -84,7 +89,12 @@ export class FirstMessage implements Quarantined {
     const session = await this.#authenticated(credential);
     if (this.#over || session === undefined) return;
     this.#leave();
-    this.#options.onAuthenticated(session, { frames: this.#later, ...(id !== undefined && { authId: id }) });
+    const early = { frames: this.#later, ...(id !== undefined && { authId: id }) };
+    try {
+      this.#options.onAuthenticated(session, early);
+    } catch {
+      this.#options.ws.terminate();
+    }
   }
 
   /** Undefined where someone said no, and the socket is told so. */

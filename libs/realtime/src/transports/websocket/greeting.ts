@@ -7,7 +7,7 @@ import type { RealtimeMetrics } from '../../metrics/meter.js';
 import type { NodeChannels } from '../../publishing/node-channels.js';
 import type { ClientFacade } from './client-facade.js';
 import type { Endpoint } from './endpoint.js';
-import type { Greeter } from './websocket-transport.js';
+import type { Greeter } from './entrance.js';
 
 /** An application's `handleConnection` may take this long before the client is welcomed without it. */
 const PREPARATION_MS = 10_000;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOLS } from '@aerie/protocol';
-import { Refusal } from '../../handshake/refusal.js';
+import { Refusal } from '../../refusal.js';
 
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 /** A token of RFC 9110. */

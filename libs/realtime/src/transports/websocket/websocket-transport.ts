@@ -1,31 +1,22 @@
-import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, Server } from 'node:http';
-import { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { CLOSE } from '@aerie/protocol';
-import { Connection, type ConnectionEnd } from '../../connections/connection.js';
-import type { ConnectionRegistry } from '../../connections/connection-registry.js';
-import type { Heartbeat } from '../../connections/heartbeat.js';
-import type { OutboxBudget } from '../../connections/outbox-budget.js';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Connection } from '../../connections/connection.js';
 import type { Session } from '../../connections/session.js';
-import type { ClientAddress } from '../../handshake/client-address.js';
 import type { HandshakeRequest } from '../../handshake/authenticator.js';
-import type { Handshake, HandshakeAttempt } from '../../handshake/handshake.js';
+import type { Handshake } from '../../handshake/handshake.js';
 import type { HandshakeLog } from '../../handshake/handshake-log.js';
-import { type Platform, prepareRequest, prepareResponse } from '../../handshake/handshake-request.js';
+import { prepareResponse } from '../../handshake/handshake-request.js';
 import type { OriginPolicy } from '../../handshake/origin.js';
 import type { Quarantine } from '../../handshake/quarantine.js';
-import { Refusal } from '../../handshake/refusal.js';
+import { Refusal } from '../../refusal.js';
 import type { HttpEdge } from '../../http/http-edge.js';
+import { pathOf } from '../../http/request-target.js';
 import type { RouteOutcome } from '../../http/route.js';
-import type { RealtimeMetrics } from '../../metrics/meter.js';
-import { ClientFacade } from './client-facade.js';
+import type { ClientFacade } from './client-facade.js';
 import type { Endpoint } from './endpoint.js';
-import { type EarlyFrames, FirstMessage } from './first-message.js';
-import type { ServerSocket } from './server-socket.js';
+import type { Entrance } from './entrance.js';
+import { FirstMessage } from './first-message.js';
+import { attemptOf, type AttemptSources, type RawUpgrade, type Upgrade, upgradeOf } from './upgrade.js';
 import { malformedUpgrade } from './upgrade-request.js';
-import { WebSocketLink } from './websocket-link.js';
-import { WebSocketWire } from './websocket-wire.js';
 import { writeRefusal } from './write-refusal.js';
 
 const UPGRADE_REQUIRED: RouteOutcome = {
@@ -35,58 +26,19 @@ const UPGRADE_REQUIRED: RouteOutcome = {
 };
 const HEAD_BYTES = 64 * 1024;
 
-/** What becomes of a connection once it is registered: greeting, messages, channels. The floor above decides. */
-export interface Greeter {
-  /** Greets it; from then on its messages are taken by what this returns. */
-  greet(
-    client: ClientFacade,
-    endpoint: Endpoint,
-  ): { receive(data: Buffer, isBinary: boolean): void; end(end: ConnectionEnd): void };
-}
-
-export interface WebSocketTransportOptions {
+export interface WebSocketTransportOptions extends AttemptSources {
   readonly edge: HttpEdge;
   readonly handshake: Handshake;
   readonly quarantine: Quarantine;
-  readonly addresses: ClientAddress;
   readonly origins: OriginPolicy;
-  readonly registry: ConnectionRegistry;
-  readonly heartbeat: Heartbeat;
-  readonly budget: OutboxBudget;
-  readonly metrics: RealtimeMetrics;
   readonly log: HandshakeLog;
-  readonly greeter: Greeter;
-  readonly platform: () => Platform;
-  readonly outboxBytes: number;
-  readonly maxConnectionsPerUser: number | undefined;
-}
-
-interface RawUpgrade {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  readonly head: Buffer;
-}
-
-/** An upgrade on its way through the handshake. */
-interface Upgrade extends HandshakeAttempt {
-  readonly endpoint: Endpoint | undefined;
-  readonly socket: Socket;
-  readonly head: Buffer;
-  readonly address: string;
-  readonly startedAt: number;
-}
-
-/** Who comes in, and what it sent before it was in. */
-interface Opening extends EarlyFrames {
-  readonly session: Session;
+  readonly entrance: Entrance;
 }
 
 /** Turns upgrade requests into connections, by way of the handshake. Refusals are HTTP responses: before the 101 nothing is accepted. */
 export class WebSocketTransport {
   readonly #options: WebSocketTransportOptions;
   readonly #endpoints: Endpoint[] = [];
-  readonly #attempts = new WeakMap<Connection, Upgrade>();
-  readonly #clients = new WeakMap<Connection, ClientFacade>();
 
   constructor(options: WebSocketTransportOptions) {
     this.#options = options;
@@ -118,51 +70,28 @@ export class WebSocketTransport {
 
   /** Makes of a bare HTTP request what authenticators and guards expect. */
   prepare(request: IncomingMessage): HandshakeRequest {
-    return this.#attempt(undefined, request).request;
+    return attemptOf(request, undefined, this.#options).request;
   }
 
   /** What gateway classes, guards and decorators see of a connection. */
   clientOf(connection: Connection): ClientFacade | undefined {
-    return this.#clients.get(connection);
+    return this.#options.entrance.clientOf(connection);
   }
 
   /** Authenticates the `$auth` of a live connection by the request that opened it. */
   async renew(connection: Connection, data: unknown): Promise<Session | Refusal> {
-    const attempt = this.#attempts.get(connection);
+    const attempt = this.#options.entrance.attemptOf(connection);
     if (attempt === undefined) return new Refusal('unavailable', 'the connection is closing');
     const response = prepareResponse(attempt.request, this.#options.platform());
     const renewed = await this.#options.handshake.renew({ ...attempt, response }, data);
-    const client = this.#clients.get(connection);
+    const client = this.clientOf(connection);
     if (client !== undefined) client.user = attempt.request.user;
     return renewed;
   }
 
-  #take(endpoint: Endpoint | undefined, { request, socket, head }: RawUpgrade): void {
-    // An ECONNRESET while guards run would otherwise kill the process.
-    socket.on('error', () => socket.destroy());
-    if (!(socket instanceof Socket)) {
-      socket.destroy();
-      return;
-    }
-    const startedAt = performance.now();
-    void this.#run({ endpoint, socket, head, startedAt, ...this.#attempt(endpoint, request) });
-  }
-
-  #attempt(
-    endpoint: Endpoint | undefined,
-    bare: IncomingMessage,
-  ): Omit<Upgrade, 'endpoint' | 'socket' | 'head' | 'startedAt'> {
-    const { addresses, platform } = this.#options;
-    const address = addresses.of(bare);
-    const params = endpoint?.path.match(pathOf(bare)) ?? {};
-    const request = prepareRequest(bare, { ip: address, params, platform: platform() });
-    return {
-      request,
-      response: prepareResponse(bare, platform()),
-      address,
-      addressGroup: addresses.groupOf(address),
-      guards: endpoint?.guards,
-    };
+  #take(endpoint: Endpoint | undefined, raw: RawUpgrade): void {
+    const upgrade = upgradeOf(raw, endpoint, this.#options);
+    if (upgrade !== undefined) void this.#run(upgrade);
   }
 
   async #run(upgrade: Upgrade): Promise<void> {
@@ -200,7 +129,9 @@ export class WebSocketTransport {
   #accept(upgrade: Upgrade, session: Session): void {
     const refusal = this.#options.handshake.admits(session);
     if (refusal !== undefined) return this.#refuse(upgrade, refusal);
-    upgrade.endpoint?.upgrade(upgrade, (ws) => this.#open(upgrade, ws, { session, frames: [] }));
+    upgrade.endpoint?.upgrade(upgrade, (ws) =>
+      this.#options.entrance.open(upgrade, ws, { session, frames: [] }),
+    );
   }
 
   #quarantine(upgrade: Upgrade): void {
@@ -212,7 +143,7 @@ export class WebSocketTransport {
         authenticate: (data) => this.#options.handshake.authenticate(upgrade, data),
         guard: () => this.#options.handshake.guard(upgrade),
         admits: (session) => this.#options.handshake.admits(session),
-        onAuthenticated: (session, early) => this.#open(upgrade, ws, { session, ...early }),
+        onAuthenticated: (session, early) => this.#options.entrance.open(upgrade, ws, { session, ...early }),
         onRefused: (refusal) => this.#options.log.refused(upgrade, refusal),
         onAbandoned: () => this.#options.log.abandoned(upgrade),
         quarantine: this.#options.quarantine,
@@ -221,74 +152,8 @@ export class WebSocketTransport {
     });
   }
 
-  #open(upgrade: Upgrade, ws: ServerSocket, { session, frames, authId }: Opening): void {
-    const { endpoint } = upgrade;
-    if (endpoint === undefined) return;
-    this.#makeRoom(session);
-    const wire = new WebSocketWire(ws, upgrade.socket);
-    const connection = this.#connection(upgrade, wire, session);
-    const client = new ClientFacade(connection, upgrade.request);
-    this.#attempts.set(connection, upgrade);
-    this.#clients.set(connection, client);
-    let greeted: ReturnType<Greeter['greet']> | undefined;
-    const waiting: [Buffer, boolean][] = frames.map((frame) => [frame, false]);
-    ws.on('error', () => undefined);
-    const link = new WebSocketLink({
-      wire,
-      connection,
-      heartbeat: this.#options.heartbeat,
-      onMessage: (data, isBinary) =>
-        greeted === undefined ? waiting.push([data, isBinary]) : greeted.receive(data, isBinary),
-      onPong: (data) => client.emit('pong', data),
-      onBytes: (count) => this.#options.metrics.bytesReceived.inc(count),
-      onDead: () => this.#options.metrics.heartbeatTimeouts.inc(),
-      onEnd: (end) => {
-        endpoint.forget(client);
-        this.#options.registry.remove(connection, end);
-        client.ended(end.code, end.reason);
-        greeted?.end(end);
-      },
-    });
-    link.start();
-    this.#options.registry.add(connection);
-    this.#options.log.accepted(upgrade, connection);
-    if (authId !== undefined)
-      connection.sendPayload(JSON.stringify({ id: authId, data: { expiresAt: session.expiresAt ?? null } }));
-    greeted = this.#options.greeter.greet(client, endpoint);
-    for (const [data, isBinary] of waiting) greeted.receive(data, isBinary);
-  }
-
-  #connection(upgrade: Upgrade, wire: WebSocketWire, session: Session): Connection {
-    return new Connection({
-      id: randomBytes(12).toString('base64url'),
-      wire,
-      session,
-      address: upgrade.address,
-      endpoint: upgrade.endpoint?.path.path ?? '',
-      outboxBytes: this.#options.outboxBytes,
-      budget: this.#options.budget,
-      onSlow: () => this.#options.metrics.slowConsumers.inc(),
-      onSent: (frames, bytes) => {
-        this.#options.metrics.framesSent.inc(frames);
-        this.#options.metrics.bytesSent.inc(bytes);
-      },
-    });
-  }
-
-  #makeRoom({ user }: Session): void {
-    const max = this.#options.maxConnectionsPerUser;
-    const own = this.#options.registry.ofUser(user);
-    if (max === undefined || own.size < max) return;
-    const open = [...own].filter((connection) => connection.isOpen);
-    for (const oldest of open.slice(0, open.length - max + 1)) oldest.close(CLOSE.replaced);
-  }
-
-  async #dryRun(
-    endpoint: Endpoint,
-    bare: IncomingMessage,
-    response: Upgrade['response'],
-  ): Promise<RouteOutcome> {
-    const attempt = { ...this.#attempt(endpoint, bare), dryRun: true };
+  async #dryRun(endpoint: Endpoint, bare: IncomingMessage, response: ServerResponse): Promise<RouteOutcome> {
+    const attempt = { ...attemptOf(bare, endpoint, this.#options), dryRun: true };
     const { response: platformResponse } = this.#options.platform();
     if (platformResponse !== undefined) Object.setPrototypeOf(response, platformResponse);
     const admitted = await this.#options.handshake.admit({ ...attempt, response });
@@ -301,10 +166,6 @@ function headTooLarge({ head }: Upgrade): Refusal | undefined {
   return head.byteLength > HEAD_BYTES
     ? new Refusal('too_large', 'too much sent before the handshake ended')
     : undefined;
-}
-
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '/').split('?', 1)[0] ?? '/';
 }
 
 // Node keeps the server on each of its sockets; a request without it can't be told apart and matches none.

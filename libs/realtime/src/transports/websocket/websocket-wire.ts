@@ -19,6 +19,10 @@ export class WebSocketWire extends Wire {
     super();
   }
 
+  get subprotocol(): string {
+    return this.ws.protocol;
+  }
+
   get bufferedBytes(): number {
     return this.socket.writableLength;
   }

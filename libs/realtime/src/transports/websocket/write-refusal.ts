@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Refusal } from '../../handshake/refusal.js';
+import type { Refusal } from '../../refusal.js';
 
 export interface RefusalAnswer {
   readonly response: ServerResponse;
