@@ -202,7 +202,7 @@ describe('after any sequence of opens, drops, kills, goodbyes, floods, subscribe
 
   it('the registry equals the set of open sockets, and everything is zero at the end', () =>
     fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
         const node = new Node();
         const pick = (index: number): Connection | undefined =>
           node.all[index % Math.max(1, node.all.length)];

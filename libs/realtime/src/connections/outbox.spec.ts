@@ -199,26 +199,30 @@ describe('whatever is pushed and taken', () => {
 
   it('the bytes go out as they came in, in order, and nothing is owed at the end', () =>
     fc.assert(
-      fc.asyncProperty(fc.nat({ max: 70 * KIB }), fc.array(step, { maxLength: 40 }), async (room, steps) => {
-        const { wire, outbox, budget } = setUp({ room, limitBytes: Infinity });
-        const pushed: Buffer[] = [];
-        for (const action of steps) {
-          if (action === 'turn') await turn();
-          else if ('take' in action) wire.drain(action.take);
-          else {
-            const bytes = Buffer.alloc(action.push, String(pushed.length % 10));
-            pushed.push(bytes);
-            outbox.push(bytes);
+      fc.asyncProperty(
+        fc.nat({ max: 70 * KIB }),
+        fc.array(step, { maxLength: 40, size: 'max' }),
+        async (room, steps) => {
+          const { wire, outbox, budget } = setUp({ room, limitBytes: Infinity });
+          const pushed: Buffer[] = [];
+          for (const action of steps) {
+            if (action === 'turn') await turn();
+            else if ('take' in action) wire.drain(action.take);
+            else {
+              const bytes = Buffer.alloc(action.push, String(pushed.length % 10));
+              pushed.push(bytes);
+              outbox.push(bytes);
+            }
+            expect(wire.bufferedBytes).toBeLessThanOrEqual(64 * KIB);
           }
-          expect(wire.bufferedBytes).toBeLessThanOrEqual(64 * KIB);
-        }
-        const expected = Buffer.concat(pushed);
-        const out = (): number => wire.sent.reduce((sum, bytes) => sum + bytes.byteLength, 0);
-        expect(out() + outbox.bytesOwed).toBe(expected.byteLength);
-        await drainAll(wire);
-        expect(Buffer.concat(wire.sent).equals(expected)).toBe(true);
-        expect([outbox.bytesOwed, outbox.backedUp, budget.bytes]).toEqual([0, false, 0]);
-      }),
+          const expected = Buffer.concat(pushed);
+          const out = (): number => wire.sent.reduce((sum, bytes) => sum + bytes.byteLength, 0);
+          expect(out() + outbox.bytesOwed).toBe(expected.byteLength);
+          await drainAll(wire);
+          expect(Buffer.concat(wire.sent).equals(expected)).toBe(true);
+          expect([outbox.bytesOwed, outbox.backedUp, budget.bytes]).toEqual([0, false, 0]);
+        },
+      ),
       { numRuns: 60 },
     ));
 });

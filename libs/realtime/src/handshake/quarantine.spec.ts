@@ -88,7 +88,7 @@ describe('the quarantine', () => {
             fc.record({ release: fc.nat() }),
             fc.record({ waitMs: fc.nat({ max: 3_000 }) }),
           ),
-          { maxLength: 60 },
+          { maxLength: 60, size: 'max' },
         ),
         async (capacity, steps) => {
           const quarantine = new Quarantine({ capacity });

@@ -215,7 +215,7 @@ describe('whoever joins, leaves and goes, however slow the backplane', () => {
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 10 }),
-        fc.array(step, { maxLength: 40 }),
+        fc.array(step, { maxLength: 40, size: 'max' }),
         async (latencies, steps) => {
           const { channels, enter, registry, backplane } = setUp();
           let asked = 0;
