@@ -17,6 +17,8 @@ type GatewayHandler = (data: unknown, event: string) => unknown;
 
 /** A gateway may take what no other method does: `@SubscribeMessage('*')`. */
 const ANY_EVENT = '*';
+/** What is left of a control frame's 125 bytes behind the code. */
+const CLOSE_REASON_BYTES = 123;
 const EXCEPTION_FRAME = '{"event":"exception"';
 
 /**
@@ -174,6 +176,16 @@ function noteException(frame: string): void {
   context.failure = new WsException('refused by the application');
 }
 
+// As `ws` does, but before anything is said: later it would be thrown out of a socket's callback.
 function applicationClose(code: number, reason = ''): Close {
+  if (!canTravel(code)) throw new TypeError(`${code} is no close code that can be sent`);
+  if (Buffer.byteLength(reason) > CLOSE_REASON_BYTES)
+    throw new RangeError(`a close reason is at most ${CLOSE_REASON_BYTES} bytes`);
   return { code, reason };
+}
+
+// RFC 6455, section 7.4: 1004 to 1006 are reserved, 3000 to 4999 are for libraries and applications.
+function canTravel(code: number): boolean {
+  if (!Number.isInteger(code)) return false;
+  return (code >= 1000 && code <= 1014 && !(code >= 1004 && code <= 1006)) || (code >= 3000 && code <= 4999);
 }

@@ -1,5 +1,6 @@
 import { CLOSE, SYSTEM, userChannel, type Welcome } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
+import type { Connection } from '../../connections/connection.js';
 import type { HeartbeatOptions } from '../../connections/heartbeat.js';
 import type { ReportFault, SystemHandlers } from '../../messages/message-handlers.js';
 import { type MessageLimits, MessageStream } from '../../messages/message-stream.js';
@@ -41,8 +42,7 @@ export class Greeting implements Greeter {
       metrics,
       reportFault: this.#report,
     });
-    endpoint.announce(client);
-    void this.#welcome(client, endpoint, stream);
+    this.#welcome(client, endpoint, stream).catch((error: unknown) => this.#failed(connection, error));
     return {
       receive: (data, isBinary) => {
         stream.receive(data, isBinary);
@@ -54,6 +54,7 @@ export class Greeting implements Greeter {
 
   async #welcome(client: ClientFacade, endpoint: Endpoint, stream: MessageStream): Promise<void> {
     const { connection } = client;
+    endpoint.announce(client);
     if (!(await this.#prepared(client))) return connection.close(CLOSE.serverFault);
     const channel = userChannel(connection.session.user);
     const welcome = this.#frame(client, endpoint);
@@ -61,6 +62,12 @@ export class Greeting implements Greeter {
       connection.emit(SYSTEM.welcome, welcome),
     );
     if (connection.isOpen) stream.open();
+  }
+
+  // Gateways may listen to their server themselves: what they throw costs the client that they threw it over.
+  #failed(connection: Connection, error: unknown): void {
+    this.#logger.error('a client could not be greeted', error instanceof Error ? error.stack : undefined);
+    connection.close(CLOSE.serverFault);
   }
 
   async #prepared(client: ClientFacade): Promise<boolean> {
