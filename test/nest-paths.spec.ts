@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { ConnectedSocket, SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import { type ClientFacade, ConnectionRegistry, type HandshakeRequest } from '@aerie/realtime';
 import { openClient } from '@aerie/realtime/testing';
@@ -126,4 +128,19 @@ describe('an application that closes', () => {
       expect(performance.now() - started).toBeLessThan(2_000);
     },
   );
+});
+
+describe('a gateway whose own port is taken', () => {
+  it('keeps the application from starting, with an error that can be caught', async () => {
+    const taken = createServer().listen(0);
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    @WebSocketGateway(port, { path: '/ws/late' })
+    class LateGateway {}
+    try {
+      await expect(startNestApp({ providers: [LateGateway] })).rejects.toThrow(/EADDRINUSE/);
+    } finally {
+      taken.close();
+    }
+  });
 });

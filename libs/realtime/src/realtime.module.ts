@@ -112,11 +112,13 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
     await this.#node.start();
   }
 
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
     const server: unknown = this.#get(HttpAdapterHost).httpAdapter.getHttpServer();
-    if (server instanceof Server) this.#get(Descriptors).watch(server);
-    if (server instanceof Server) this.#get(HttpEdge).attach(server as HttpServer);
-    this.#get(RealtimeWsAdapter).openOwnPorts();
+    if (server instanceof Server) {
+      this.#get(Descriptors).watch(server);
+      this.#get(HttpEdge).attach(server as HttpServer);
+    }
+    await this.#get(RealtimeWsAdapter).openOwnPorts();
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { MessageMappingProperties } from '@nestjs/websockets';
@@ -81,8 +82,8 @@ export class RealtimeWsAdapter extends WsAdapter {
   override async close(): Promise<void> {}
 
   /** Gateways with a port of their own take clients only once the application is initialised. */
-  openOwnPorts(): void {
-    for (const [port, server] of this.#ownServers) if (!server.listening) server.listen(port);
+  async openOwnPorts(): Promise<void> {
+    for (const [port, server] of this.#ownServers) if (!server.listening) await listen(server, port);
   }
 
   override async dispose(): Promise<void> {
@@ -114,4 +115,10 @@ export class RealtimeWsAdapter extends WsAdapter {
     }
     return guards;
   }
+}
+
+/** Rejects where the port can't be had: the application does not start without its gateway. */
+async function listen(server: Server, port: number): Promise<void> {
+  server.listen(port);
+  await once(server, 'listening');
 }
