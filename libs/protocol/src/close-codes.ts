@@ -23,9 +23,13 @@ export const CLOSE = {
   rateLimited: { code: 4429, reason: 'rate limited' },
 } as const satisfies Record<string, Close>;
 
+/** A name in the table `CLOSE`. */
 export type CloseName = keyof typeof CLOSE;
 
-/** What a client does after a close: `stop`, open again (`reconnect`), or first ask for a new token (`renew`). */
+/**
+ * What a client does after a close: `stop`, open again (`reconnect`), open again but ever more slowly (`back-off`), or first
+ * ask for a new token (`renew`).
+ */
 export type CloseAdvice = 'stop' | 'reconnect' | 'back-off' | 'renew';
 
 /** Of the code alone, and apart from the reasons, so that a client's bundle doesn't carry those. */

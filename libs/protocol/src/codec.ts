@@ -3,6 +3,7 @@ import type { Message, MessageId } from './frames.js';
 import { LIMITS } from './limits.js';
 import { isSystemOrEventName, utf8Length } from './names.js';
 
+/** What a client's frame was: a message, or what to answer instead. */
 export type Decoded =
   | { readonly ok: true; readonly message: Message }
   | { readonly ok: false; readonly id?: MessageId; readonly error: ErrorBody };

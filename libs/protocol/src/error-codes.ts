@@ -17,6 +17,7 @@ export const ERROR_STATUS = {
   timeout: 504,
 } as const;
 
+/** A code of the table `ERROR_STATUS`. */
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
 /** What a peer is told of a failure: over a socket, in an HTTP body, in a rejected promise of the SDK. */
@@ -45,6 +46,7 @@ export function errorCodeOfStatus(status: number): ErrorCode {
   return CODE_BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'invalid' : 'internal');
 }
 
+/** Whether a value is a code of the table. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_STATUS, value);
 }

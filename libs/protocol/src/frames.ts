@@ -1,6 +1,7 @@
 import type { ErrorBody } from './error-codes.js';
 import type { Position } from './position.js';
 
+/** What a client names a message by, to know its reply: a finite number, or a string of at most 64 bytes. */
 export type MessageId = number | string;
 
 /** Client to server. With an `id` the client wants a reply. */
@@ -61,6 +62,7 @@ export const SYSTEM = {
   resync: '$resync',
 } as const;
 
+/** Data of `$welcome`, a connection's first frame. */
 export interface Welcome {
   readonly connection: string;
   readonly user: string;
@@ -73,16 +75,19 @@ export interface Welcome {
   readonly channels: Readonly<Record<string, Partial<Position>>>;
 }
 
+/** Reply to `$subscribe`; position, `recovered` and `publications` only where the channel has history. */
 export interface SubscribeReply extends Partial<Position> {
   readonly channel: string;
   readonly recovered?: boolean;
   readonly publications?: readonly PublicationFrame[];
 }
 
+/** Reply to `$publish`; with the publication's position where the channel has history. */
 export interface PublishReply extends Partial<Position> {
   readonly channel: string;
 }
 
+/** Data of `$reconnect`: this connection will be closed; when to come back. */
 export interface ReconnectNotice {
   /** Milliseconds from receipt. */
   readonly afterMs: number;
