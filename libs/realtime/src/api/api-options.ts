@@ -15,4 +15,4 @@ export interface RealtimeApiAsyncOptions {
 }
 
 /** DI token of the `RealtimeApiOptions` that the module was configured with. */
-export const REALTIME_API_OPTIONS = Symbol('REALTIME_API_OPTIONS');
+export const REALTIME_API_OPTIONS = Symbol('aerie:api-options');

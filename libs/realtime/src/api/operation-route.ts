@@ -1,5 +1,5 @@
-import { Refusal } from '../refusal.js';
 import type { Route, RouteContext, RouteOutcome } from '../http/route.js';
+import { Refusal } from '../refusal.js';
 import type { ApiAccess } from './api-access.js';
 import type { ApiTarget } from './api-target.js';
 import type { Operation } from './operation.js';

@@ -11,11 +11,11 @@ import {
   utf8Length,
 } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
-import { Refusal } from '../refusal.js';
 import { answer, ANSWERED, type SystemHandlers } from '../messages/message-handlers.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
 import type { Publisher } from '../publishing/publisher.js';
+import { Refusal } from '../refusal.js';
 import type { ChannelAccess } from './channel-access.js';
 
 export interface ChannelMessagesOptions {

@@ -1,7 +1,7 @@
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
-import type { Refusal } from '../refusal.js';
 import type { SlowPolicy } from '../publishing/local-fanout.js';
+import type { Refusal } from '../refusal.js';
 
 export interface ChannelOptions {
   /** How much of it can be replayed. Off by default. */

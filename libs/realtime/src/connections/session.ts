@@ -12,3 +12,8 @@ export interface Session {
   /** The token's id; what `revoke { jti }` looks at. */
   readonly jti?: string;
 }
+
+/** Whether a session's time is over. */
+export function hasExpired({ expiresAt }: Session): boolean {
+  return expiresAt !== undefined && expiresAt <= Date.now();
+}

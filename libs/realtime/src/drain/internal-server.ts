@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Refusal } from '../refusal.js';
 import { pathOf, queryOf } from '../http/request-target.js';
 import { refusalReply, respond } from '../http/respond.js';
 import type { RouteReply } from '../http/route.js';
+import { Refusal } from '../refusal.js';
 import type { Drain } from './drain.js';
 
 const LOOPBACK_HOSTS = new Set(['127.0.0.1', 'localhost', '[::1]']);

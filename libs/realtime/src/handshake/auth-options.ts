@@ -65,3 +65,6 @@ export interface GuardAuthOptions extends CommonAuthOptions {
 }
 
 export type AuthOptions = JwtAuthOptions | ExistingAuthOptions | GuardAuthOptions;
+
+/** DI token of the `AuthOptions` that the module was configured with. */
+export const REALTIME_AUTH_OPTIONS = Symbol('aerie:auth-options');

@@ -16,12 +16,11 @@ import { of, throwError, type Observable } from 'rxjs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { ReceivedRequests } from '../../../../test/support/received-request.js';
 import type { Session } from '../connections/session.js';
-import type { AuthOptions, GuardedRequest, SessionLike } from './auth-options.js';
+import { type AuthOptions, type GuardedRequest, type SessionLike, REALTIME_AUTH_OPTIONS } from './auth-options.js';
 import { Authenticator, type HandshakeRequest } from './authenticator.js';
 import { ConfiguredAuthenticator } from './configured-authenticator.js';
 import { exposeBearer } from './credentials.js';
 import { Refusal } from '../refusal.js';
-import { REALTIME_AUTH_OPTIONS } from './tokens.js';
 
 const secret = 'the-secret-that-passport-knows-32-bytes';
 const NOW = Math.floor(Date.now() / 1000);

@@ -4,12 +4,11 @@ import { ModuleRef } from '@nestjs/core';
 import { UnknownElementException } from '@nestjs/core/errors/exceptions/unknown-element.exception.js';
 import { JwtService } from '@nestjs/jwt';
 import type { Session } from '../connections/session.js';
-import type { AuthOptions } from './auth-options.js';
+import type { Refusal } from '../refusal.js';
+import { type AuthOptions, REALTIME_AUTH_OPTIONS } from './auth-options.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { GuardAuthenticator } from './guard-authenticator.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
-import type { Refusal } from '../refusal.js';
-import { REALTIME_AUTH_OPTIONS } from './tokens.js';
 
 /** The `Authenticator` that the options ask for. It looks the application's providers up when all of them exist. */
 @Injectable()

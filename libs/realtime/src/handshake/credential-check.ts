@@ -1,8 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Session } from '../connections/session.js';
+import type { Refusal } from '../refusal.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { redactedFault } from './redacted-fault.js';
-import type { Refusal } from '../refusal.js';
 import { unavailable } from './refusals.js';
 import { Tickets } from './tickets.js';
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { BEARER_SUBPROTOCOL_PREFIX } from '@aerie/protocol';
 import { queryOf } from '../http/request-target.js';
-import type { Credential, CredentialSource } from './authenticator.js';
 import { Refusal } from '../refusal.js';
+import type { Credential, CredentialSource } from './authenticator.js';
 import { unauthenticated } from './refusals.js';
 import { cookieValues } from './request-fields.js';
 

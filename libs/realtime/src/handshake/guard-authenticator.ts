@@ -4,11 +4,11 @@ import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-hos
 import { isObservable, lastValueFrom } from 'rxjs';
 import { isUserId } from '@aerie/protocol';
 import type { Session } from '../connections/session.js';
+import { Refusal } from '../refusal.js';
 import type { GuardAuthOptions, GuardedRequest, SessionLike } from './auth-options.js';
 import { Authenticator, type HandshakeRequest } from './authenticator.js';
 import { decodeJwt } from './decoded-jwt.js';
 import { epochMs, isEpochSeconds } from './jwt-claims.js';
-import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 
 /** Lets an HTTP guard of the application authenticate, unchanged: it sees the upgrade request, bearer included. */

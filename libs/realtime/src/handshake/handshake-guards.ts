@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http';
 import { type CanActivate, HttpException, Logger, type Type } from '@nestjs/common';
 import { GUARDS_METADATA } from '@nestjs/common/internal';
 import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
-import { expectedError } from './expected-error.js';
-import type { HandshakeRequest } from './authenticator.js';
+import { expectedError } from '../expected-error.js';
 import { Refusal } from '../refusal.js';
+import type { HandshakeRequest } from './authenticator.js';
 
 /** A gateway class in the application, with the module that holds it. */
 export interface GuardedClass {

@@ -2,8 +2,8 @@ import type { ErrorCode } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
-import { loggableAddress } from './handshake.js';
 import type { Refusal } from '../refusal.js';
+import { loggableAddress } from './handshake.js';
 
 export interface LoggedAttempt {
   readonly address: string;

@@ -12,6 +12,7 @@ import { MemoryRevocationLog } from '../memory/memory-revocation-log.js';
 import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
 import { Refusal } from '../refusal.js';
 import { RevocationLog } from '../sessions/revocations.js';
+import { REALTIME_AUTH_OPTIONS } from './auth-options.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { CredentialCheck } from './credential-check.js';
 import { Handshake, type HandshakeOptions } from './handshake.js';
@@ -23,7 +24,6 @@ import { SessionAuthentication } from './session-authentication.js';
 import { SessionGuard } from './session.guard.js';
 import { TicketStore } from './ticket-store.js';
 import { Tickets } from './tickets.js';
-import { REALTIME_AUTH_OPTIONS } from './tokens.js';
 
 /** Takes a user's name for its password. */
 class NameIsPassword extends Authenticator {

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { createLocalJWKSet, errors, type CryptoKey, type JSONWebKeySet } from 'jose';
-import { fetchJwks } from './fetch-jwks.js';
 import { Refusal } from '../refusal.js';
+import { fetchJwks } from './fetch-jwks.js';
 import { unauthenticated, unavailable } from './refusals.js';
 import type { TokenHeader } from './token-verifier.js';
 

@@ -1,7 +1,7 @@
 import { errors, jwtVerify } from 'jose';
+import { Refusal } from '../refusal.js';
 import type { JsonObject } from './decoded-jwt.js';
 import { JwksKeys } from './jwks-keys.js';
-import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import type { TokenHeader, TokenVerifier } from './token-verifier.js';
 

@@ -1,12 +1,12 @@
 import type { JwtService } from '@nestjs/jwt';
 import type { Session } from '../connections/session.js';
+import { Refusal } from '../refusal.js';
 import type { JwtOptions } from './auth-options.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { MAX_CREDENTIAL_BYTES } from './credentials.js';
 import { decodeJwt, type JsonObject } from './decoded-jwt.js';
 import { sessionOfClaims, type ClaimRules } from './jwt-claims.js';
 import { JwksVerifier } from './jwks-verifier.js';
-import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import { SecretVerifier } from './secret-verifier.js';
 import type { TokenHeader, TokenVerifier } from './token-verifier.js';

@@ -1,8 +1,8 @@
 import { isUserId } from '@aerie/protocol';
 import type { Session } from '../connections/session.js';
+import type { Refusal } from '../refusal.js';
 import type { CredentialSource } from './authenticator.js';
 import type { JsonObject } from './decoded-jwt.js';
-import type { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 
 // A token in a URL ends up in logs and histories: it must be worthless before anybody reads those.

@@ -1,6 +1,6 @@
 import { JsonWebTokenError, NotBeforeError, TokenExpiredError, type JwtService } from '@nestjs/jwt';
-import { isJsonObject, type JsonObject } from './decoded-jwt.js';
 import { Refusal } from '../refusal.js';
+import { isJsonObject, type JsonObject } from './decoded-jwt.js';
 import { unauthenticated } from './refusals.js';
 import type { TokenVerifier } from './token-verifier.js';
 

@@ -1,15 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Session } from '../connections/session.js';
+import { hasExpired, type Session } from '../connections/session.js';
+import { Refusal } from '../refusal.js';
 import { RevocationLog } from '../sessions/revocations.js';
-import type { AuthOptions } from './auth-options.js';
+import { type AuthOptions, REALTIME_AUTH_OPTIONS } from './auth-options.js';
 import type { Credential, HandshakeRequest } from './authenticator.js';
 import { CredentialCheck } from './credential-check.js';
 import { credentialOf, exposeBearer, findCredential, type CredentialOptions } from './credentials.js';
-import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import { clearIdentity, identify } from './request-identity.js';
-import { hasExpired } from './session-expiry.js';
-import { REALTIME_AUTH_OPTIONS } from './tokens.js';
 
 export interface AuthenticateOptions {
   /** Uses no ticket up. Default false. */

@@ -17,6 +17,7 @@ import type { Session } from '../connections/session.js';
 import { MemoryRevocationLog } from '../memory/memory-revocation-log.js';
 import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
 import { RevocationLog } from '../sessions/revocations.js';
+import { REALTIME_AUTH_OPTIONS } from './auth-options.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { CredentialCheck } from './credential-check.js';
 import { HandshakeOnly } from './handshake-only.decorator.js';
@@ -26,7 +27,6 @@ import { SessionAuthentication } from './session-authentication.js';
 import { SessionGuard } from './session.guard.js';
 import { TicketStore } from './ticket-store.js';
 import { Tickets } from './tickets.js';
-import { REALTIME_AUTH_OPTIONS } from './tokens.js';
 
 const alice: Session = { user: 'alice', claims: {} };
 

@@ -1,10 +1,9 @@
 import { HttpException, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import type { Session } from '../connections/session.js';
-import type { HandshakeRequest } from './authenticator.js';
+import { hasExpired, type Session } from '../connections/session.js';
 import { Refusal } from '../refusal.js';
+import type { HandshakeRequest } from './authenticator.js';
 import { rawRequest, sessionOf } from './request-identity.js';
 import { type AuthenticateOptions, SessionAuthentication } from './session-authentication.js';
-import { hasExpired } from './session-expiry.js';
 import { sessionOfClient } from './session-of-client.js';
 
 /** A `Refusal` on its way through Nest: the same status and body as everywhere else. */

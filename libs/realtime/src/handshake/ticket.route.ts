@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { requireJson } from '../http/body.js';
 import { queryOf } from '../http/request-target.js';
 import type { Route, RouteOutcome } from '../http/route.js';
+import { Refusal } from '../refusal.js';
 import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
 import type { OriginPolicy } from './origin.js';
-import { Refusal } from '../refusal.js';
 import type { SessionAuthentication } from './session-authentication.js';
 import type { Tickets } from './tickets.js';
 

@@ -1,10 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
-import type { Session } from '../connections/session.js';
-import { withDeadline } from './deadline.js';
+import { hasExpired, type Session } from '../connections/session.js';
 import { Refusal } from '../refusal.js';
+import { withDeadline } from './deadline.js';
 import { unauthenticated, unavailable } from './refusals.js';
-import { hasExpired } from './session-expiry.js';
 import { TicketStore } from './ticket-store.js';
 
 const TICKET_BYTES = 32;

@@ -1,5 +1,5 @@
-import type { JsonObject } from './decoded-jwt.js';
 import type { Refusal } from '../refusal.js';
+import type { JsonObject } from './decoded-jwt.js';
 
 /** What a token's header says, as far as it decides how to verify it. */
 export interface TokenHeader {

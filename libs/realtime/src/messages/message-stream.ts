@@ -1,8 +1,8 @@
 import { CLOSE, decodeMessage, SYSTEM, type Decoded, type ErrorBody, type Message } from '@aerie/protocol';
 import { isObservable, type Subscription } from 'rxjs';
 import type { Connection } from '../connections/connection.js';
+import { errorBody, expectedError } from '../expected-error.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
-import { errorBody, expectedError } from '../handshake/expected-error.js';
 import { Refusal } from '../refusal.js';
 import { badFrame, errorFrame } from './error-frame.js';
 import { runWithMessage, type MessageContext } from './message-context.js';

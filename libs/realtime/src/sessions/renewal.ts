@@ -2,9 +2,9 @@ import { CLOSE, type Message, SYSTEM } from '@aerie/protocol';
 import type { ChannelAccess } from '../channels/channel-access.js';
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
-import { Refusal } from '../refusal.js';
 import type { SystemHandlers } from '../messages/message-handlers.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
+import { Refusal } from '../refusal.js';
 import type { SessionExpiry } from './session-expiry.js';
 
 export interface RenewalOptions {

@@ -1,7 +1,7 @@
 import type { Provider } from '@nestjs/common';
 import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
-import type { AuthOptions } from '../handshake/auth-options.js';
+import { type AuthOptions, REALTIME_AUTH_OPTIONS } from '../handshake/auth-options.js';
 import { Authenticator } from '../handshake/authenticator.js';
 import { ClientAddress } from '../handshake/client-address.js';
 import { ConfiguredAuthenticator } from '../handshake/configured-authenticator.js';
@@ -16,7 +16,6 @@ import { SessionAuthentication } from '../handshake/session-authentication.js';
 import { SessionGuard } from '../handshake/session.guard.js';
 import { TicketStore } from '../handshake/ticket-store.js';
 import { Tickets } from '../handshake/tickets.js';
-import { REALTIME_AUTH_OPTIONS } from '../handshake/tokens.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 
