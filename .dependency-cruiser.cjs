@@ -23,7 +23,10 @@ module.exports = {
       name: 'apps-see-package-names-only',
       severity: 'error',
       from: { path: '^apps' },
-      to: { path: '^libs', pathNot: '/src/(api/|drain/|health/|metrics/|memory/|redis/|testing/)?index[.]ts$' },
+      to: {
+        path: '^libs',
+        pathNot: '/src/(api/|drain/|health/|metrics/|memory/|redis/|testing/|testing/contracts/)?index[.]ts$',
+      },
     },
     {
       name: 'connections-are-the-ground-floor',

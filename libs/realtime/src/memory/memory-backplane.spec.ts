@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { describeBackplane } from '../testing/backplane.contract.js';
+import { describeBackplane } from '../testing/contracts/backplane.contract.js';
 import { MemoryBackplane } from './memory-backplane.js';
 import { MemoryHub } from './memory-hub.js';
 import { RecentKeys } from './recent-keys.js';

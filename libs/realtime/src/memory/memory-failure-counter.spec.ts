@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { describeFailureCounter } from '../testing/failure-counter.contract.js';
+import { describeFailureCounter } from '../testing/contracts/failure-counter.contract.js';
 import { MemoryFailureCounter } from './memory-failure-counter.js';
 
 afterEach(() => vi.useRealTimers());

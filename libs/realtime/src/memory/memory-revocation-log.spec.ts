@@ -1,4 +1,4 @@
-import { describeRevocationLog } from '../testing/revocation-log.contract.js';
+import { describeRevocationLog } from '../testing/contracts/revocation-log.contract.js';
 import { MemoryRevocationLog } from './memory-revocation-log.js';
 
 describeRevocationLog(

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { describeTicketStore } from '../testing/ticket-store.contract.js';
+import { describeTicketStore } from '../testing/contracts/ticket-store.contract.js';
 import { MemoryTicketStore } from './memory-ticket-store.js';
 
 const session = { user: 'alice', claims: {} };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { inject } from 'vitest';
-import { describeBackplane } from '../testing/backplane.contract.js';
+import { describeBackplane } from '../testing/contracts/backplane.contract.js';
 import { RedisBackplane } from './redis-backplane.js';
 
 describeBackplane('redis', async () => {

@@ -153,7 +153,7 @@ export class RedisBackplane extends Backplane {
     this.#silentProbes += 1;
     if (this.#silentProbes < SILENT_PROBES) return;
     this.#silentProbes = 0;
-    this.#logger.warn('The subscriber hears nothing of what Redis accepts: connecting it anew');
+    this.#logger.warn('the subscriber hears nothing of what Redis accepts: connecting it anew');
     this.#subscriber.reconnect();
   }
 
@@ -161,7 +161,7 @@ export class RedisBackplane extends Backplane {
     const now = performance.now();
     if (now - this.#badEnvelopeLoggedAt < BAD_ENVELOPE_LOG_MS) return;
     this.#badEnvelopeLoggedAt = now;
-    this.#logger.warn('A message on the backplane has no envelope that this release reads: dropped');
+    this.#logger.warn('a publication on the backplane has no envelope that this release reads: dropped');
   }
 }
 

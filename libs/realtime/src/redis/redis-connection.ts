@@ -149,7 +149,7 @@ export class RedisConnection {
     if (this.#away || this.#closed) return;
     this.#away = true;
     const fault = error === undefined ? 'connection lost' : faultOf(error);
-    this.#logger.warn(`Redis is away (${this.#options.role}): ${fault}. Trying again until it is back`);
+    this.#logger.warn(`Redis is away (${this.#options.role}): ${fault}; trying again until it is back`);
   }
 
   // ioredis gives up where a connector fails, such as all sentinels refusing: nothing here may stay down.

@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { startRedis, type RedisServer } from '../../../../test/support/redis-server.js';
-import { describeFailureCounter } from '../testing/failure-counter.contract.js';
+import { describeFailureCounter } from '../testing/contracts/failure-counter.contract.js';
 import { RedisFailureCounter } from './redis-failure-counter.js';
 
 let shared: Redis;

@@ -56,7 +56,7 @@ export class RedisFailureCounter extends FailureCounter {
       return await question();
     } catch (error) {
       this.#awayUntil = performance.now() + AWAY_MS;
-      this.#logger.warn(`Failures are counted in memory for now. Redis: ${faultOf(error)}`);
+      this.#logger.warn(`failures are counted in memory for now; Redis: ${faultOf(error)}`);
       return undefined;
     }
   }

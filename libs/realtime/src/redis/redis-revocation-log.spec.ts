@@ -3,7 +3,7 @@ import { afterEach, describe, expect, inject, it, vi } from 'vitest';
 import { startRedis } from '../../../../test/support/redis-server.js';
 import type { Session } from '../connections/session.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
-import { describeRevocationLog } from '../testing/revocation-log.contract.js';
+import { describeRevocationLog } from '../testing/contracts/revocation-log.contract.js';
 import type { Revocation } from '../sessions/revocations.js';
 import { RedisKeys } from './redis-keys.js';
 import { RedisRevocationLog } from './redis-revocation-log.js';

@@ -136,7 +136,7 @@ export class RedisRevocationLog extends RevocationLog {
   #onFault(error: unknown): void {
     if (this.#away || this.#closed) return;
     this.#away = true;
-    this.#logger.warn(`Revocations can't be read: ${faultOf(error)}. Trying again every second`);
+    this.#logger.warn(`revocations can't be read: ${faultOf(error)}; trying again every second`);
   }
 
   #schedule(): void {

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Tickets } from '../handshake/tickets.js';
 import { startRedis, type RedisServer } from '../../../../test/support/redis-server.js';
-import { describeTicketStore } from '../testing/ticket-store.contract.js';
+import { describeTicketStore } from '../testing/contracts/ticket-store.contract.js';
 import { RedisTicketStore } from './redis-ticket-store.js';
 
 describeTicketStore('Redis', async () => {

@@ -1,6 +1,3 @@
-export * from './backplane.contract.js';
-export * from './revocation-log.contract.js';
-export * from './ticket-store.contract.js';
 export type { FramePredicate, ReceivedFrame } from './frame-queue.js';
 export {
   type ClosedWith,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Session } from '../connections/session.js';
-import type { Revocation, RevocationLog } from '../sessions/revocations.js';
+import type { Session } from '../../connections/session.js';
+import type { Revocation, RevocationLog } from '../../sessions/revocations.js';
 
 /** What a driver brings to the suite: nodes that share one store, each a log that was not started yet. */
 export interface RevocationLogFixture {

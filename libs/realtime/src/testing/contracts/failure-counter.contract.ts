@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { FailureCounter } from '../handshake/failure-counter.js';
+import type { FailureCounter } from '../../handshake/failure-counter.js';
 
 const LIMIT = 100;
 

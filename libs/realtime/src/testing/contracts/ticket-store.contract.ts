@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Session } from '../connections/session.js';
-import type { TicketStore } from '../handshake/ticket-store.js';
+import type { Session } from '../../connections/session.js';
+import type { TicketStore } from '../../handshake/ticket-store.js';
 
 interface OpenTicketStore {
   readonly store: TicketStore;

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BackplaneUnavailable, type Backplane, type BackplaneListener } from '../publishing/backplane.js';
+import { BackplaneUnavailable, type Backplane, type BackplaneListener } from '../../publishing/backplane.js';
 
 /** What a driver brings to the suite: nodes that share one server, each a backplane that was not started yet. */
 export interface BackplaneFixture {

@@ -1,0 +1,4 @@
+export { describeBackplane } from './backplane.contract.js';
+export { describeFailureCounter } from './failure-counter.contract.js';
+export { describeRevocationLog } from './revocation-log.contract.js';
+export { describeTicketStore } from './ticket-store.contract.js';
