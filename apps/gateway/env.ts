@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { ApiKey } from '@aerie/realtime/api';
 import { DEV_CHANNELS, notServed, type ChannelConfig } from './channels-config.js';
-import type { ApiKey } from './environment/api-keys.js';
 import { modeOf, type Given, type Mode } from './environment/mode.js';
 import { brokenRules, DEFAULT_PORT } from './environment/rules.js';
 import {
@@ -11,7 +11,6 @@ import {
   type LogLevel,
 } from './environment/schema.js';
 
-export type { ApiKey, ApiScope } from './environment/api-keys.js';
 export { ENV_NAMES, type EnvName, type LogLevel } from './environment/schema.js';
 
 /** The gateway's configuration, by use. Holds secrets: never logged as a whole. */

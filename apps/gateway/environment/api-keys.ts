@@ -1,20 +1,9 @@
+import { API_SCOPES, type ApiKey, type ApiScope } from '@aerie/realtime/api';
 import { Fault, field, listOf } from './field.js';
 
-const SCOPES = ['read', 'publish', 'admin'] as const;
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 // What can travel in an Authorization header.
 const SECRET = /^[\x21-\x7e]+$/;
-
-/** `read` sees, `publish` also sends, `admin` also disconnects and revokes. */
-export type ApiScope = (typeof SCOPES)[number];
-
-/** Who may call the server API. */
-export interface ApiKey {
-  readonly name: string;
-  readonly scope: ApiScope;
-  /** Secret: compared in constant time, never logged. */
-  readonly secret: string;
-}
 
 /**
  * `name:scope:secret,...`; a bare secret is the admin key `default`. Faults name an entry by its number only, as a
@@ -38,7 +27,7 @@ function readKey(entry: string, minSecretBytes: number): ApiKey | Fault | undefi
   const [name = '', scope = '', ...rest] = parts.length === 1 ? ['default', 'admin', entry] : parts;
   const secret = rest.join(':');
   if (!NAME.test(name) || !SECRET.test(secret)) return undefined;
-  if (!isScope(scope)) return new Fault(`the scope must be one of ${SCOPES.join(', ')}`);
+  if (!isScope(scope)) return new Fault(`the scope must be one of ${API_SCOPES.join(', ')}`);
   if (secret.length < minSecretBytes)
     return new Fault(`the secret must have at least ${minSecretBytes} bytes`);
   return { name, scope, secret };
@@ -52,5 +41,5 @@ function repeated(key: ApiKey, keys: readonly ApiKey[]): Fault | undefined {
 }
 
 function isScope(value: string): value is ApiScope {
-  return SCOPES.some((scope) => scope === value);
+  return API_SCOPES.some((scope) => scope === value);
 }

@@ -121,10 +121,9 @@ describe('an answer', () => {
       connection: 'c1',
       event: 'cart.total',
       data: { cart: 9 },
-      id: 4,
     });
     expect(reply).toEqual({ data: { total: 3 } });
-    expect(calls[0]?.body).toMatchObject({ hook: 'message', event: 'cart.total', data: { cart: 9 }, id: 4 });
+    expect(calls[0]?.body).toMatchObject({ hook: 'message', event: 'cart.total', data: { cart: 9 } });
   });
 
   it('may be an error to a message', async () => {

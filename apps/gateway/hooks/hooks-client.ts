@@ -26,7 +26,6 @@ export interface HookMessage {
   readonly connection: string;
   readonly event: string;
   readonly data?: unknown;
-  readonly id?: number | string;
 }
 
 export interface HookDisconnect {

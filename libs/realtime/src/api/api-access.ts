@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FailureCounter } from '../handshake/failure-counter.js';
+import { blocked } from '../handshake/refusals.js';
 import { Refusal } from '../refusal.js';
 import { includesScope, type ApiKeyRing, type ApiScope } from './api-keys.js';
 
@@ -17,11 +18,8 @@ export class ApiAccess {
   /** 401 without a known key, 403 where its scope is too small, 429 after too many wrong keys from one address. */
   async check(request: IncomingMessage, needed: ApiScope): Promise<Refusal | undefined> {
     const address = this.deps.addressOf(request);
-    const blockedForMs = await this.deps.failures.blockedForMs(address);
-    if (blockedForMs > 0) {
-      const retryAfterSeconds = Math.ceil(blockedForMs / 1_000);
-      return new Refusal('rate_limited', 'too many failed attempts from this address', { retryAfterSeconds });
-    }
+    const blockedMs = await this.deps.failures.blockedForMs(address);
+    if (blockedMs > 0) return blocked(blockedMs);
     const secret = bearerOf(request);
     if (secret === undefined) return new Refusal('unauthenticated', 'send Authorization: Bearer <API key>');
     return this.#checkKey({ secret, address, needed });

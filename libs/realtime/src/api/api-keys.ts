@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** What a key may do; each scope includes the ones before it. */
+/** What a key may do: `read` sees, `publish` also sends, `admin` also disconnects and revokes. */
 export const API_SCOPES = ['read', 'publish', 'admin'] as const;
 export type ApiScope = (typeof API_SCOPES)[number];
 

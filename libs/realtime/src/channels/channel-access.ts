@@ -1,6 +1,5 @@
 import { isUserChannel, userChannel } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
-import type { Session } from '../connections/session.js';
 import { Refusal } from '../refusal.js';
 import type { PublishVerdict } from './channel-rule.js';
 import type { ChannelRules, MatchedRule } from './channel-rules.js';
@@ -8,8 +7,6 @@ import type { ChannelRules, MatchedRule } from './channel-rules.js';
 interface Asking {
   readonly connection: Connection;
   readonly channel: string;
-  /** Whose rights count; default the connection's own session. */
-  readonly session?: Session;
 }
 
 /**
@@ -19,11 +16,8 @@ interface Asking {
 export class ChannelAccess {
   constructor(private readonly rules: ChannelRules) {}
 
-  async subscribe({
-    connection,
-    channel,
-    session = connection.session,
-  }: Asking): Promise<Refusal | undefined> {
+  async subscribe({ connection, channel }: Asking): Promise<Refusal | undefined> {
+    const { session } = connection;
     if (isUserChannel(channel)) return channel === userChannel(session.user) ? undefined : forbidden();
     const matched = this.rules.match(channel);
     if (matched === undefined) return forbidden();
@@ -49,8 +43,8 @@ export class ChannelAccess {
     asking: Asking & { event: string; data: unknown },
     { rule, params }: MatchedRule,
   ): Promise<PublishVerdict> | PublishVerdict {
-    const { connection, channel, event, data, session = connection.session } = asking;
-    return rule.mayPublish({ session, connection, channel, params, event, data });
+    const { connection, channel, event, data } = asking;
+    return rule.mayPublish({ session: connection.session, connection, channel, params, event, data });
   }
 }
 

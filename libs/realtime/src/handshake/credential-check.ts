@@ -28,7 +28,7 @@ export class CredentialCheck {
       return await this.authenticator.authenticate(request, credential);
     } catch (error) {
       const { message, stack } = redactedFault(error, credential?.value);
-      this.#logger.error(`The authenticator failed: ${message}`, stack);
+      this.#logger.error(`the authenticator failed: ${message}`, stack);
       return unavailable('authenticator_failed');
     }
   }

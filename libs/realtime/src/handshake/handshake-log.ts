@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import type { Refusal } from '../refusal.js';
-import { loggableAddress } from './handshake.js';
+import { loggableAddress } from './ip-address.js';
 
 export interface LoggedAttempt {
   readonly address: string;

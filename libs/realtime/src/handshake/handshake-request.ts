@@ -1,4 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
+import { pathOf } from '../http/request-target.js';
 import { parseCookies, parseQuery } from './request-fields.js';
 import type { HandshakeRequest } from './authenticator.js';
 
@@ -26,7 +27,7 @@ export function prepareRequest(
     params: { ...params },
     query: parseQuery(request),
     cookies: parseCookies(request),
-    path: url.split('?', 1)[0] ?? '/',
+    path: pathOf(request),
     originalUrl: url,
     body: undefined,
     raw: request,

@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
 import type { Admission, AdmissionRefusal } from '../connections/admission.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { Session } from '../connections/session.js';
@@ -8,7 +7,7 @@ import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
 import type { HandshakeGuards } from './handshake-guards.js';
 import type { OriginPolicy } from './origin.js';
-import { unauthenticated } from './refusals.js';
+import { blocked, unauthenticated } from './refusals.js';
 import { clearIdentity, sessionOf } from './request-identity.js';
 import type { SessionAuthentication } from './session-authentication.js';
 import type { SessionGuard } from './session.guard.js';
@@ -124,10 +123,7 @@ export class Handshake {
 
   async #address({ addressGroup }: HandshakeAttempt): Promise<Refusal | undefined> {
     const blockedMs = await this.#options.failures.blockedForMs(addressGroup);
-    if (blockedMs <= 0) return undefined;
-    return new Refusal('rate_limited', 'too many failed attempts', {
-      retryAfterSeconds: Math.ceil(blockedMs / 1_000),
-    });
+    return blockedMs > 0 ? blocked(blockedMs) : undefined;
   }
 
   #path({ guards }: HandshakeAttempt): Refusal | undefined {
@@ -181,9 +177,4 @@ function refusalOf(why: AdmissionRefusal): Refusal {
   if (why === 'draining')
     return new Refusal('draining', 'this node is shutting down', { retryAfterSeconds: 1 });
   return new Refusal('overloaded', 'this node is full', { retryAfterSeconds: 5, reason: why });
-}
-
-/** What the log shows of an address: nothing that a proxy could have smuggled in. */
-export function loggableAddress(address: string): string {
-  return isIP(address) === 0 ? 'unknown' : address;
 }

@@ -22,3 +22,8 @@ export function networkOf(address: string): string {
   const groups = [...front, ...Array.from({ length: zeros }, () => '0'), ...(tail ? tail.split(':') : [])];
   return `${groups.slice(0, 4).join(':')}::/64`;
 }
+
+/** What the log shows of an address: nothing that a proxy could have smuggled in. */
+export function loggableAddress(address: string): string {
+  return isIP(address) === 0 ? 'unknown' : address;
+}

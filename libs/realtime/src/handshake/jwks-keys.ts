@@ -76,7 +76,7 @@ export class JwksKeys {
       this.#away = false;
     } catch (error) {
       if (!this.#away)
-        this.#logger.warn(`The JWKS can't be loaded from ${this.#url.host}: ${messageOf(error)}`);
+        this.#logger.warn(`the JWKS can't be loaded from ${this.#url.host}: ${messageOf(error)}`);
       this.#away = true;
     }
   }

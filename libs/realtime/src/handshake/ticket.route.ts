@@ -6,6 +6,7 @@ import { Refusal } from '../refusal.js';
 import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
 import type { OriginPolicy } from './origin.js';
+import { blocked } from './refusals.js';
 import type { SessionAuthentication } from './session-authentication.js';
 import type { Tickets } from './tickets.js';
 
@@ -59,10 +60,7 @@ async function authenticated(
   const { authentication, failures, prepare, addressGroupOf } = deps;
   const group = addressGroupOf(request);
   const blockedMs = await failures.blockedForMs(group);
-  if (blockedMs > 0)
-    return new Refusal('rate_limited', 'too many failed attempts', {
-      retryAfterSeconds: Math.ceil(blockedMs / 1_000),
-    });
+  if (blockedMs > 0) return blocked(blockedMs);
   const session = await authentication.authenticate(prepare(request));
   if (session instanceof Refusal && session.code === 'unauthenticated') await failures.record(group);
   return session;

@@ -71,8 +71,8 @@ export class Tickets {
   /** One line when the store goes away, one when it is back. A store's messages may quote what it was to keep. */
   #note(fault: unknown): void {
     const away = fault !== undefined;
-    if (away && !this.#away) this.#logger.warn(`The ticket store is away: ${faultName(fault)}`);
-    if (!away && this.#away) this.#logger.log('The ticket store is back');
+    if (away && !this.#away) this.#logger.warn(`the ticket store is away: ${faultName(fault)}`);
+    if (!away && this.#away) this.#logger.log('the ticket store is back');
     this.#away = away;
   }
 }

@@ -140,7 +140,7 @@ const logger = new Logger('AerieFanout');
 /** One walk over the members as they were at its start. */
 class Pass {
   remaining = new Set<Connection>();
-  readonly #joined = new Map<Framing, Buffer>();
+  readonly #framed = new Map<Framing, Buffer>();
 
   constructor(private readonly options: PassOptions) {}
 
@@ -175,26 +175,24 @@ class Pass {
   #send(member: Connection): void {
     const { slow, channel, frames } = this.options;
     if (slow === 'drop' && member.backedUp) return;
-    const bytes = slow === 'conflate' ? this.#latest(member.framing) : this.#join(member.framing);
+    const bytes = this.#bytesFor(member.framing);
     if (slow === 'conflate') member.sendFramed(bytes, { conflateKey: channel });
     else member.sendFramed(bytes, { frames: frames.length });
   }
 
-  #join(framing: Framing): Buffer {
-    const known = this.#joined.get(framing);
+  #bytesFor(framing: Framing): Buffer {
+    const known = this.#framed.get(framing);
     if (known !== undefined) return known;
-    const framed = this.options.frames.map((payload) => framing.frame(payload));
-    const [only] = framed;
-    const joined = framed.length === 1 && only !== undefined ? only : Buffer.concat(framed);
-    this.#joined.set(framing, joined);
-    return joined;
+    const bytes = this.#frame(framing);
+    this.#framed.set(framing, bytes);
+    return bytes;
   }
 
-  #latest(framing: Framing): Buffer {
-    const known = this.#joined.get(framing);
-    if (known !== undefined) return known;
-    const latest = framing.frame(this.options.frames.at(-1) ?? new Uint8Array(0));
-    this.#joined.set(framing, latest);
-    return latest;
+  #frame(framing: Framing): Buffer {
+    const { frames, slow } = this.options;
+    const sent = slow === 'conflate' ? frames.slice(-1) : frames;
+    const framed = sent.map((payload) => framing.frame(payload));
+    const [only] = framed;
+    return framed.length === 1 && only !== undefined ? only : Buffer.concat(framed);
   }
 }

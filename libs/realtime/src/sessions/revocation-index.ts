@@ -82,7 +82,7 @@ export class RevocationIndex {
     }
     if (this.#warned) return;
     this.#warned = true;
-    this.#logger.warn(`More than ${this.#maxEntries} revocations stand: the oldest are no longer held`);
+    this.#logger.warn(`more than ${this.#maxEntries} revocations stand: the oldest are no longer held`);
   }
 }
 

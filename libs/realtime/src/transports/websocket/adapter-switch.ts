@@ -16,7 +16,7 @@ export interface AdapterSwitchOptions {
   readonly httpServer: () => Server;
 }
 
-type Disconnect = (...args: unknown[]) => void;
+type Callback = (...args: unknown[]) => void;
 
 /**
  * Lets two WebSocket adapters serve one application: gateways on Aerie's paths are Aerie's, the rest stays with the adapter
@@ -62,14 +62,12 @@ export class AdapterSwitch implements WebSocketAdapter {
     return server;
   }
 
-  bindClientConnect(server: object, callback: Disconnect): void {
+  bindClientConnect(server: object, callback: Callback): void {
     this.#ownerOf(server).bindClientConnect(server, callback);
   }
 
-  bindClientDisconnect(client: object, callback: Disconnect): void {
-    const adapter: WebSocketAdapter =
-      client instanceof ClientFacade ? this.#options.aerie : (this.#other ?? this.#options.aerie);
-    adapter.bindClientDisconnect?.(client, callback);
+  bindClientDisconnect(client: object, callback: Callback): void {
+    this.#adapterOf(client).bindClientDisconnect?.(client, callback);
   }
 
   bindMessageHandlers(
@@ -77,9 +75,7 @@ export class AdapterSwitch implements WebSocketAdapter {
     handlers: WsMessageHandler[],
     transform: (data: unknown) => Observable<unknown>,
   ): void {
-    const adapter: WebSocketAdapter =
-      client instanceof ClientFacade ? this.#options.aerie : (this.#other ?? this.#options.aerie);
-    adapter.bindMessageHandlers(client, handlers, transform);
+    this.#adapterOf(client).bindMessageHandlers(client, handlers, transform);
   }
 
   close(server: object): unknown {
@@ -115,6 +111,10 @@ export class AdapterSwitch implements WebSocketAdapter {
       this.#tellForceClose();
     }
     return this.#other;
+  }
+
+  #adapterOf(client: object): WebSocketAdapter {
+    return client instanceof ClientFacade ? this.#options.aerie : (this.#other ?? this.#options.aerie);
   }
 
   #ownerOf(server: object): WebSocketAdapter {
