@@ -111,6 +111,18 @@ describe('a heartbeat', () => {
     expect(peer.diedAt).toBeDefined();
   });
 
+  it('takes one for alive, too, that is blocked only after its ping and then drains', async () => {
+    const peer = watch(new Peer());
+    peer.sign();
+    await pass(INTERVAL_MS);
+    expect(peer.pings.length).toBe(1);
+    peer.blocked = true;
+    const draining = setInterval(() => (peer.taken += 1), 2_000);
+    await pass(300_000);
+    clearInterval(draining);
+    expect(peer.diedAt).toBeUndefined();
+  });
+
   it('takes bytes that the kernel merely accepted for nothing', async () => {
     const peer = watch(new Peer());
     const writing = setInterval(() => (peer.taken += 1), 1_000);

@@ -10,7 +10,7 @@ export interface Pulse {
   pingedAt: number;
   /** The wheel's slot it sits in; -1 outside. */
   slot: number;
-  /** What the kernel had taken at the ping, where the socket was blocked then; else -1. */
+  /** What the kernel had taken when the socket was first found blocked after the ping; -1 while it was not. */
   takenAtPing: number;
   /** Whether written bytes wait because the kernel's buffer is full. */
   readonly blocked: boolean;
@@ -113,21 +113,22 @@ export class Heartbeat {
     const waitMs = pulse.lastSignAt + this.#quietMs - now;
     if (waitMs >= TICK_MS) return this.#place(pulse, waitMs);
     pulse.pingedAt = now;
-    pulse.takenAtPing = pulse.blocked ? pulse.taken : -1;
-    this.#placeForAnswer(pulse, this.#timeoutMs);
+    pulse.takenAtPing = -1;
+    this.#awaitSign(pulse);
     pulse.ping();
   }
 
   #checkAnswer(pulse: Pulse, now: number): void {
-    const waitMs = Math.max(pulse.pingedAt, this.#rearmedAt) + this.#timeoutMs - now;
-    if (waitMs > EARLY_MS) return this.#placeForAnswer(pulse, waitMs);
+    if (Math.max(pulse.pingedAt, this.#rearmedAt) + this.#timeoutMs - now > EARLY_MS)
+      return this.#awaitSign(pulse);
     this.remove(pulse);
     pulse.dead();
   }
 
-  // A blocked socket is looked at in every tick; an answer must be found before the next ping is due.
-  #placeForAnswer(pulse: Pulse, waitMs: number): void {
-    this.#place(pulse, pulse.takenAtPing < 0 ? Math.min(waitMs, this.#quietMs) : TICK_MS);
+  // Looked at in every tick: a blocked socket shows life by what its kernel gets rid of between two of them.
+  #awaitSign(pulse: Pulse): void {
+    if (pulse.takenAtPing < 0 && pulse.blocked) pulse.takenAtPing = pulse.taken;
+    this.#place(pulse, TICK_MS);
   }
 
   #place(pulse: Pulse, inMs: number): void {
