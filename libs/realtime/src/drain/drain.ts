@@ -1,5 +1,6 @@
 import { Logger, type BeforeApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
 import type { Admission } from '../connections/admission.js';
+import { within } from '../deadline.js';
 import { GiveAway, type DrainedRegistry, type GiveAwayOptions } from './give-away.js';
 
 /** In order. `lame-duck`: readiness is off, upgrades are still accepted. `draining`: upgrades get 503, connections go. */
@@ -121,12 +122,8 @@ export class Drain implements OnModuleDestroy, BeforeApplicationShutdown {
   async #enter(phase: DrainPhase): Promise<void> {
     this.#phase = phase;
     this.#logger.log(`${phase}: ${this.#node.registry.size} connections`);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, LISTENER_MS);
-    });
-    await Promise.race([Promise.all([...this.#listeners].map((listener) => this.#notify(listener))), late]);
-    clearTimeout(timer);
+    const told = Promise.all([...this.#listeners].map((listener) => this.#notify(listener)));
+    await within(LISTENER_MS, told, () => undefined);
   }
 
   async #notify(listener: PhaseListener): Promise<void> {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Admission, AdmissionRefusal } from '../connections/admission.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { Session } from '../connections/session.js';
+import { within } from '../deadline.js';
 import { Refusal } from '../refusal.js';
 import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
@@ -60,7 +61,7 @@ export class Handshake {
     const noRoom = this.#capacity();
     if (noRoom !== undefined) return noRoom;
     const place = this.#options.admission.hold();
-    return within(TOTAL_MS, this.#steps(attempt)).finally(() => place.release());
+    return within(TOTAL_MS, this.#steps(attempt), tookTooLong).finally(() => place.release());
   }
 
   /** What the first message still owes: credentials, on the stored request. The guards come next. */
@@ -82,7 +83,7 @@ export class Handshake {
     const { user } = sessionOf(attempt.request) ?? {};
     const restore = clearIdentity(attempt.request);
     try {
-      const renewed = await within(TOTAL_MS, this.#identifyAgain(attempt, data));
+      const renewed = await within(TOTAL_MS, this.#identifyAgain(attempt, data), tookTooLong);
       if (renewed instanceof Refusal || renewed.user !== user) restore();
       return renewed;
     } catch (error) {
@@ -159,18 +160,8 @@ export class Handshake {
   }
 }
 
-/** What `work` comes to, or 408 where it takes longer. */
-async function within<Outcome>(ms: number, work: Promise<Outcome>): Promise<Outcome | Refusal> {
-  const { promise: late, resolve } = Promise.withResolvers<Refusal>();
-  const timer = setTimeout(
-    () => resolve(new Refusal('timeout', 'the handshake took too long', { status: 408 })),
-    ms,
-  );
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function tookTooLong(): Refusal {
+  return new Refusal('timeout', 'the handshake took too long', { status: 408 });
 }
 
 function refusalOf(why: AdmissionRefusal): Refusal {

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { hasExpired, type Session } from '../connections/session.js';
+import { within } from '../deadline.js';
 import { Refusal } from '../refusal.js';
-import { withDeadline } from './deadline.js';
 import { unauthenticated, unavailable } from './refusals.js';
 import { TicketStore } from './ticket-store.js';
 
@@ -59,7 +59,7 @@ export class Tickets {
 
   async #ask<Answer>(question: () => Promise<Answer>): Promise<Answer | Refusal> {
     try {
-      const answer = await withDeadline(question(), STORE_DEADLINE_MS);
+      const answer = await within(STORE_DEADLINE_MS, question(), noAnswer);
       this.#note(undefined);
       return answer;
     } catch (error) {
@@ -75,6 +75,10 @@ export class Tickets {
     if (!away && this.#away) this.#logger.log('the ticket store is back');
     this.#away = away;
   }
+}
+
+function noAnswer(): never {
+  throw new Error(`no answer within ${STORE_DEADLINE_MS} ms`);
 }
 
 function faultName(fault: unknown): string {

@@ -1,6 +1,7 @@
 import { CLOSE, decodeMessage, SYSTEM, type Decoded, type ErrorBody, type Message } from '@aerie/protocol';
 import { isObservable, type Subscription } from 'rxjs';
 import type { Connection } from '../connections/connection.js';
+import { within } from '../deadline.js';
 import { errorBody, expectedError } from '../expected-error.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import { Refusal } from '../refusal.js';
@@ -21,7 +22,6 @@ const BAD_FRAME_COST = 10;
 const BAD_FRAMES = 100;
 const BAD_FRAME_WINDOW_MS = 10_000;
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
-const TIMED_OUT = Symbol('timed out');
 
 /** These answer at once, whatever the application's handlers are doing. */
 const NEVER_QUEUED = new Set<string>([SYSTEM.ping, SYSTEM.auth, SYSTEM.ack, SYSTEM.unsubscribe]);
@@ -183,19 +183,13 @@ export class MessageStream {
     return message.id !== undefined || result instanceof Refusal || isWsResponse(result) ? result : ANSWERED;
   }
 
-  async #withDeadline(work: Promise<unknown>): Promise<unknown> {
-    const { promise: deadline, resolve } = Promise.withResolvers<typeof TIMED_OUT>();
-    const timer = setTimeout(() => resolve(TIMED_OUT), this.#options.limits.deadlineMs);
-    try {
-      const result = await Promise.race([work, deadline]);
-      if (result !== TIMED_OUT) return result;
+  #withDeadline(work: Promise<unknown>): Promise<unknown> {
+    return within(this.#options.limits.deadlineMs, work, () => {
       work.catch((error: unknown) =>
         this.#options.reportFault({ event: 'late failure', error, body: errorBody(error) }),
       );
       return new Refusal('timeout', 'the handler took too long');
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   }
 
   #stream(message: Message, context: MessageContext, values: Parameters<typeof sendStream>[0]): void {

@@ -2,6 +2,7 @@ import { CLOSE, SYSTEM, userChannel, type Welcome } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
 import type { Connection } from '../../connections/connection.js';
 import type { HeartbeatOptions } from '../../connections/heartbeat.js';
+import { within } from '../../deadline.js';
 import type { ReportFault, SystemHandlers } from '../../messages/message-handlers.js';
 import { type MessageLimits, MessageStream } from '../../messages/message-stream.js';
 import type { RealtimeMetrics } from '../../metrics/meter.js';
@@ -70,16 +71,12 @@ export class Greeting implements Greeter {
     connection.close(CLOSE.serverFault);
   }
 
-  async #prepared(client: ClientFacade): Promise<boolean> {
-    const { promise: late, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(true), PREPARATION_MS);
+  #prepared(client: ClientFacade): Promise<boolean> {
     const ready = client.prepared().then(
       () => true,
       () => false,
     );
-    const ok = await Promise.race([ready, late]);
-    clearTimeout(timer);
-    return ok;
+    return within(PREPARATION_MS, ready, () => true);
   }
 
   #frame({ connection }: ClientFacade, { maxFrameBytes }: Endpoint): Welcome {
