@@ -41,3 +41,30 @@ describe('$unsubscribe', () => {
     expect(left).not.toHaveBeenCalled();
   });
 });
+
+describe('$publish', () => {
+  it.each([
+    ["a key of the backend's", { user: 'ann', key: '7' }, { key: 'ann:7' }],
+    ["another user's key", { user: 'ann', key: 'b:7' }, { user: 'ann:b', key: '7' }],
+  ])("can't take %s", async (_name, one, other) => {
+    expect(await announcedKey(one)).not.toBe(await announcedKey(other));
+  });
+});
+
+/** The key that the backplane remembers: a client's where there is a user, else what the backend sent. */
+async function announcedKey({ user, key }: { user?: string; key: string }): Promise<string | undefined> {
+  if (user === undefined) return key;
+  const publish = vi.fn<Publisher['publish']>(() => Promise.resolve({ ok: true }));
+  const handlers = new SystemHandlers();
+  const rules = new ChannelRules();
+  rules.add({ pattern: 'room:{id}', maySubscribe: () => true, mayPublish: () => true });
+  new ChannelMessages({
+    access: new ChannelAccess(rules),
+    channels: {} as NodeChannels,
+    publisher: { publish } as Partial<Publisher> as Publisher,
+  }).register(handlers);
+  const connection = { session: { user, claims: {} } } as Partial<Connection> as Connection;
+  const data = { channel: 'room:7', event: 'say', idempotencyKey: key };
+  await handlers.get(SYSTEM.publish)?.(connection, { event: SYSTEM.publish, data });
+  return publish.mock.calls[0]?.[0].idempotencyKey;
+}

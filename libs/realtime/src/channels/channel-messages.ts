@@ -1,4 +1,5 @@
 import {
+  encodeSegment,
   isChannelName,
   isEventName,
   LIMITS,
@@ -105,9 +106,9 @@ function channelsOf({ channels, session }: Connection): number {
   return channels.size - (channels.has(userChannel(session.user)) ? 1 : 0);
 }
 
-// One user's keys can't silence another's publications.
-function scopedKey(connection: Connection, key: string | undefined): string | undefined {
-  return key === undefined ? undefined : `${connection.session.user}:${key}`;
+// One user's keys can't silence another's publications, nor a backend's: `$from:` and the user as one segment set them apart.
+function scopedKey({ session }: Connection, key: string | undefined): string | undefined {
+  return key === undefined ? undefined : `$from:${encodeSegment(session.user)}:${key}`;
 }
 
 function fieldsOf(message: Message): Record<string, unknown> {
