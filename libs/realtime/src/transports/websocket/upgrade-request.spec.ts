@@ -18,6 +18,7 @@ describe('an upgrade request', () => {
     ['as browsers send it', UPGRADE],
     ['with subprotocols', [...UPGRADE, 'Sec-WebSocket-Protocol: aerie.v1.json, aerie.bearer.e30.e30.x']],
     ['with the upgrade in capitals', [...without('Upgrade'), 'Upgrade: WebSocket']],
+    ['that says it has no body', [...UPGRADE, 'Content-Length: 0']],
     ['of version 8', [...without('Sec-WebSocket-Version'), 'Sec-WebSocket-Version: 8']],
   ])('%s is one', async (_name, lines) => {
     expect(malformedUpgrade(await requests.receive('/ws', lines))).toBeUndefined();
@@ -31,6 +32,8 @@ describe('an upgrade request', () => {
     ['a future version', [...without('Sec-WebSocket-Version'), 'Sec-WebSocket-Version: 14'], 426],
     ['a subprotocol twice', [...UPGRADE, 'Sec-WebSocket-Protocol: a, a'], 400],
     ['a subprotocol that is no token', [...UPGRADE, 'Sec-WebSocket-Protocol: a b'], 400],
+    ['a body', [...UPGRADE, 'Content-Length: 5'], 400],
+    ['a chunked body', [...UPGRADE, 'Transfer-Encoding: chunked'], 400],
   ])('with %s is none', async (_name, lines, status) => {
     expect(malformedUpgrade(await requests.receive('/ws', lines))?.status).toBe(status);
   });

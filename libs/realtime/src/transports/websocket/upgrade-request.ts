@@ -18,7 +18,13 @@ export function malformedUpgrade(request: IncomingMessage): Refusal | undefined 
   const version = request.headers['sec-websocket-version'];
   if (version !== '13' && version !== '8')
     return new Refusal('invalid', 'WebSocket version 13 is needed', { status: 426, reason: 'version' });
+  if (hasBody(request)) return new Refusal('invalid', 'an upgrade has no body');
   return malformedSubprotocols(request);
+}
+
+// Node leaves its bytes in front of the first frame, while a proxy would have them belong to the request.
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 // `ws` would find out too, but only after a ticket is used up. A token offered twice is for the credentials to refuse.
