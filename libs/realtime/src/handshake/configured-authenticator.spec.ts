@@ -16,7 +16,12 @@ import { of, throwError, type Observable } from 'rxjs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { ReceivedRequests } from '../../../../test/support/received-request.js';
 import type { Session } from '../connections/session.js';
-import { type AuthOptions, type GuardedRequest, type SessionLike, REALTIME_AUTH_OPTIONS } from './auth-options.js';
+import {
+  type AuthOptions,
+  type GuardedRequest,
+  type SessionLike,
+  REALTIME_AUTH_OPTIONS,
+} from './auth-options.js';
 import { Authenticator, type HandshakeRequest } from './authenticator.js';
 import { ConfiguredAuthenticator } from './configured-authenticator.js';
 import { exposeBearer } from './credentials.js';
