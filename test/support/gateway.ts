@@ -8,6 +8,7 @@ const MAIN = fileURLToPath(new URL('../../apps/gateway/main.ts', import.meta.url
 const SOURCES = fileURLToPath(new URL('typescript-sources.mjs', import.meta.url));
 const INSIDE = fileURLToPath(new URL('inside.mjs', import.meta.url));
 const BOOT_MS = 30_000;
+const BOOT_ATTEMPTS = 3;
 const NODE_ARGUMENTS = ['--conditions=@aerie/source', '--expose-gc', '--import', SOURCES, '--import', INSIDE];
 
 /** Names of the environment that would make a gateway of a test another one than the test wants. */
@@ -125,7 +126,21 @@ export interface GatewayLimits {
 /** Starts a gateway with this environment on top of the tests' own; resolves once it is ready. */
 export async function startGateway(
   env: Readonly<Record<string, string>> = {},
-  { descriptors }: GatewayLimits = {},
+  limits: GatewayLimits = {},
+): Promise<RunningGateway> {
+  for (let attempt = 1; ; attempt += 1) {
+    const gateway = await spawnGateway(env, limits);
+    const fault = await untilReady(gateway);
+    if (fault === undefined) return gateway;
+    // A port that was free may be somebody's a moment later.
+    if (attempt === BOOT_ATTEMPTS || !fault.includes('EADDRINUSE'))
+      throw new Error(`the gateway did not become ready:\n${fault}`);
+  }
+}
+
+async function spawnGateway(
+  env: Readonly<Record<string, string>>,
+  { descriptors }: GatewayLimits,
 ): Promise<RunningGateway> {
   const [port, internalPort] = [await freePort(), await freePort()];
   const inherited = Object.entries(process.env).filter(([name]) => !FOREIGN.test(name));
@@ -144,22 +159,20 @@ export async function startGateway(
     },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
-  const gateway = new RunningGateway(child, port, internalPort);
-  await untilReady(gateway);
-  return gateway;
+  return new RunningGateway(child, port, internalPort);
 }
 
-async function untilReady(gateway: RunningGateway): Promise<void> {
+/** Undefined once it is ready; else its log, and it is stopped. */
+async function untilReady(gateway: RunningGateway): Promise<string | undefined> {
   const deadline = Date.now() + BOOT_MS;
   while (Date.now() < deadline && gateway.isAlive) {
     const response = await fetch(`${gateway.url}/health/ready`).catch(() => undefined);
     await response?.arrayBuffer();
-    if (response?.ok) return;
+    if (response?.ok) return undefined;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const { log } = gateway;
   await gateway.stop();
-  throw new Error(`the gateway did not become ready:\n${log}`);
+  return gateway.log;
 }
 
 /** An IPv4 address that no other test has, for gateways that trust `X-Forwarded-For` from loopback. */

@@ -68,3 +68,36 @@ async function announcedKey({ user, key }: { user?: string; key: string }): Prom
   await handlers.get(SYSTEM.publish)?.(connection, { event: SYSTEM.publish, data });
   return publish.mock.calls[0]?.[0].idempotencyKey;
 }
+
+describe('$subscribe', () => {
+  it('is taken back where a renewal with weaker claims came while it joined', async () => {
+    const rules = new ChannelRules();
+    rules.add({
+      pattern: 'room:{id}',
+      maySubscribe: ({ session }) => session.claims['rooms'] === true,
+      mayPublish: () => false,
+    });
+    const emitted: unknown[] = [];
+    const connection = {
+      session: { user: 'ann', claims: { rooms: true } },
+      channels: new Set<string>(),
+      emit: (event: string, data: unknown) => void emitted.push([event, data]),
+    };
+    const leave = vi.fn<() => boolean>(() => true);
+    const join = (): Promise<boolean> => {
+      connection.session = { user: 'ann', claims: { rooms: false } };
+      return Promise.resolve(true);
+    };
+    const handlers = new SystemHandlers();
+    const channels = { join, leave } as Partial<NodeChannels> as NodeChannels;
+    new ChannelMessages({ access: new ChannelAccess(rules), channels, publisher: {} as Publisher }).register(
+      handlers,
+    );
+    await handlers.get(SYSTEM.subscribe)?.(connection as Partial<Connection> as Connection, {
+      event: SYSTEM.subscribe,
+      data: { channel: 'room:7' },
+    });
+    expect(leave).toHaveBeenCalledOnce();
+    expect(emitted).toEqual([[SYSTEM.unsubscribed, { channel: 'room:7', reason: 'forbidden' }]]);
+  });
+});

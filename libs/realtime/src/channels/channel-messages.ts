@@ -45,12 +45,23 @@ export class ChannelMessages {
   ): Promise<SubscribeReply | Refusal | typeof ANSWERED> {
     const channel = channelOf(message);
     if (channel instanceof Refusal) return channel;
-    const refusal = await this.#options.access.subscribe({ connection, channel });
+    const { session } = connection;
+    const refusal = await this.#options.access.subscribe({ connection, channel, session });
     if (refusal !== undefined) return refusal;
     if (connection.channels.has(channel)) return { channel };
     if (channelsOf(connection) >= LIMITS.channelsPerConnection)
       return new Refusal('limit_exceeded', `at most ${LIMITS.channelsPerConnection} channels per connection`);
-    return this.#join(connection, channel, message);
+    const outcome = await this.#join(connection, channel, message);
+    if (connection.session !== session) await this.#recheck(connection, channel);
+    return outcome;
+  }
+
+  // A renewal that came meanwhile looked at the channels of that moment: this one was not among them yet.
+  async #recheck(connection: Connection, channel: string): Promise<void> {
+    const refusal = await this.#options.access.subscribe({ connection, channel });
+    if (refusal === undefined || refusal.status >= 500 || !this.#options.channels.leave(connection, channel))
+      return;
+    connection.emit(SYSTEM.unsubscribed, { channel, reason: 'forbidden' });
   }
 
   // The reply must stand in the outbox before the first publication: it goes out in the same step as the join.
