@@ -46,7 +46,7 @@ export class ChannelMessages {
     const channel = channelOf(message);
     if (channel instanceof Refusal) return channel;
     const { session } = connection;
-    const refusal = await this.#options.access.subscribe({ connection, channel, session });
+    const refusal = await this.#options.access.subscribe({ connection, channel });
     if (refusal !== undefined) return refusal;
     if (connection.channels.has(channel)) return { channel };
     if (channelsOf(connection) >= LIMITS.channelsPerConnection)
