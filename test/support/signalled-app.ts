@@ -27,7 +27,7 @@ const nobody = {
   onAdded: () => () => undefined,
   onRemoved: () => () => undefined,
 };
-const door = { state: 'open', beginDrain: () => undefined, closeDoor: () => undefined } as const;
+const door = { state: 'open', beginLameDuck: () => undefined, closeDoor: () => undefined } as const;
 const drain = new Drain({ registry: nobody, admission: door }, { lameDuckMs: Number(LAME_DUCK_MS) });
 drain.onPhase((phase) => say(phase));
 

@@ -1,5 +1,6 @@
 import {
   type DynamicModule,
+  Logger,
   Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
@@ -12,6 +13,7 @@ import { CLOSE } from '@aerie/protocol';
 import { ApiTarget } from './api/api-target.js';
 import { ChannelAccess } from './channels/channel-access.js';
 import { ChannelMessages } from './channels/channel-messages.js';
+import type { ChannelRule } from './channels/channel-rule.js';
 import { ChannelRules } from './channels/channel-rules.js';
 import { decoratedChannels } from './channels/decorated-channels.js';
 import { Admission } from './connections/admission.js';
@@ -146,7 +148,10 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       contexts: this.#get(ExternalContextCreator),
       clientOf: (connection) => transport.clientOf(connection),
     });
-    for (const rule of [...(this.#options.channels ?? []), ...decorated]) rules.add(rule);
+    for (const rule of [...(this.#options.channels ?? []), ...decorated]) {
+      rules.add(rule);
+      warnOfUnserved(rule);
+    }
   }
 
   #mountTickets(): void {
@@ -206,4 +211,11 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
   #get<Part>(token: abstract new (...args: never[]) => Part): Part {
     return this.modules.get<Part>(token, { strict: false });
   }
+}
+
+// An option without effect must not pass in silence.
+function warnOfUnserved({ pattern, history, presence }: ChannelRule): void {
+  const unserved = [history !== undefined && 'history', presence === true && 'presence'].filter(Boolean);
+  if (unserved.length > 0)
+    new Logger('AerieChannels').warn(`${pattern}: ${unserved.join(' and ')} not served by this version`);
 }

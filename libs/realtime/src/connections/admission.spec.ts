@@ -41,10 +41,10 @@ describe('the door', () => {
 
   it('still lets people in while it drains, and nobody once it is closed', async () => {
     const door = await doorOf();
-    door.beginDrain();
-    expect([door.state, door.refuses()]).toEqual(['draining', undefined]);
+    door.beginLameDuck();
+    expect([door.state, door.refuses()]).toEqual(['lame-duck', undefined]);
     door.closeDoor();
-    door.beginDrain();
+    door.beginLameDuck();
     expect([door.state, door.refuses()]).toEqual(['closed', 'draining']);
   });
 

@@ -1,7 +1,7 @@
 import type { Descriptors } from './descriptors.js';
 
-/** `draining` still lets people in (endpoints lag behind readiness); `closed` refuses. */
-export type DoorState = 'open' | 'draining' | 'closed';
+/** A `lame-duck` still lets people in (endpoints lag behind readiness); `closed` refuses. */
+export type DoorState = 'open' | 'lame-duck' | 'closed';
 
 export interface AdmissionOptions {
   /** Connections and handshakes under way, together. Default 10,000. */
@@ -43,8 +43,8 @@ export class Admission {
     return Math.min(1, Math.max(connections, this.#options.descriptors.saturation));
   }
 
-  beginDrain(): void {
-    if (this.#state === 'open') this.#state = 'draining';
+  beginLameDuck(): void {
+    if (this.#state === 'open') this.#state = 'lame-duck';
   }
 
   closeDoor(): void {

@@ -26,7 +26,7 @@ export interface DrainOptions {
 /** What of a node a drain acts on. */
 export interface DrainedNode {
   readonly registry: DrainedRegistry;
-  readonly admission: Pick<Admission, 'state' | 'beginDrain' | 'closeDoor'>;
+  readonly admission: Pick<Admission, 'state' | 'beginLameDuck' | 'closeDoor'>;
 }
 
 type PhaseListener = (phase: DrainPhase) => void | Promise<void>;
@@ -114,7 +114,7 @@ export class Drain implements OnModuleDestroy, BeforeApplicationShutdown {
   }
 
   async #lameDuck(): Promise<void> {
-    this.#node.admission.beginDrain();
+    this.#node.admission.beginLameDuck();
     void this.#enter('lame-duck');
     await new Promise((resolve) => setTimeout(resolve, this.lameDuckMs));
   }

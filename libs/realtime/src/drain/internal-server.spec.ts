@@ -18,7 +18,7 @@ describe('InternalServer', () => {
     exit = vi.spyOn(process, 'exit').mockImplementation(() => {
       throw new Error('must not exit');
     });
-    const admission = { state: 'open', beginDrain: () => undefined, closeDoor: () => undefined } as const;
+    const admission = { state: 'open', beginLameDuck: () => undefined, closeDoor: () => undefined } as const;
     drain = new Drain({ registry: new ConnectionRegistry(), admission }, { windowMs: 1_000, lameDuckMs: 50 });
     server = new InternalServer({ drain, port: 0 });
     await server.onApplicationBootstrap();

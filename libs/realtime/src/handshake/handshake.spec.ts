@@ -203,7 +203,7 @@ describe('a handshake', () => {
 describe('the last look', () => {
   it('refuses while the door is closed', () => {
     const { handshake, admission } = setUp();
-    admission.beginDrain();
+    admission.beginLameDuck();
     expect(handshake.admits({ user: 'alice', claims: {} })).toBeUndefined();
     admission.closeDoor();
     expect(handshake.admits({ user: 'alice', claims: {} })).toMatchObject({ code: 'draining' });

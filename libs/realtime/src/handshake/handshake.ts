@@ -64,8 +64,15 @@ export class Handshake {
     return within(TOTAL_MS, this.#steps(attempt), tookTooLong).finally(() => place.release());
   }
 
-  /** What the first message still owes: credentials, on the stored request. The guards come next. */
+  /**
+   * What the first message still owes: credentials, on the stored request. The guards come next. Its address may have been
+   * blocked since it came in.
+   */
   async authenticate(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
+    return (await this.#address(attempt)) ?? this.#authenticate(attempt, data);
+  }
+
+  async #authenticate(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
     const session = await this.#options.authentication.authenticateMessage(attempt.request, data);
     if (session instanceof Refusal) this.#countFailure(attempt, session);
     return session;
@@ -93,7 +100,7 @@ export class Handshake {
   }
 
   async #identifyAgain(attempt: HandshakeAttempt, data: unknown): Promise<Session | Refusal> {
-    const session = await this.authenticate(attempt, data);
+    const session = await this.#authenticate(attempt, data);
     if (session instanceof Refusal) return session;
     return (await this.guard(attempt)) ?? this.#revoked(session) ?? session;
   }

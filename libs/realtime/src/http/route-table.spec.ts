@@ -25,6 +25,14 @@ describe('RouteTable', () => {
     }
   });
 
+  it.each(['/ws', '/ws/'])('minds no trailing slash: %s', (path) => {
+    const table = new RouteTable();
+    table.add(route('GET', '/ws'));
+    table.add(route('GET', '/'));
+    expect(table.match('GET', path)).toMatchObject({ route: { path: '/ws' } });
+    expect(table.match('GET', '/')).toMatchObject({ route: { path: '/' } });
+  });
+
   it('tells which methods a path has', () => {
     const table = new RouteTable();
     table.add(route('GET', '/a'));

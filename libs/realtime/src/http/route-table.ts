@@ -21,7 +21,7 @@ export class RouteTable {
 
   /** Adds a route; the returned function takes it out again. */
   add(route: Route): () => void {
-    const entry = { route, segments: route.path.split('/') };
+    const entry = { route, segments: segmentsOf(route.path) };
     this.#entries = [...this.#entries, entry].sort(literalsFirst);
     return () => {
       this.#entries = this.#entries.filter((other) => other !== entry);
@@ -30,7 +30,7 @@ export class RouteTable {
 
   /** `undefined` when no route has the path. */
   match(method: string, path: string): RouteMatch | undefined {
-    const segments = path.split('/');
+    const segments = segmentsOf(path);
     const routes = this.#entries.flatMap((entry) => {
       const params = paramsOf(entry.segments, segments);
       return params === undefined ? [] : [{ route: entry.route, params }];
@@ -39,6 +39,11 @@ export class RouteTable {
     const wanted = method === 'HEAD' ? 'GET' : method;
     return routes.find(({ route }) => route.method === wanted) ?? methodsOf(routes.map(({ route }) => route));
   }
+}
+
+/** A trailing slash makes no difference. */
+function segmentsOf(path: string): readonly string[] {
+  return (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path).split('/');
 }
 
 function methodsOf(routes: readonly Route[]): MethodsOnly {

@@ -59,7 +59,7 @@ describe("a node's entry in the directory", () => {
     await presence.start();
     registry.add(connect('alice').connection);
     registry.add(connect('alice').connection);
-    admission.beginDrain();
+    admission.beginLameDuck();
     await expect(presence.nodes()).resolves.toEqual([
       { node: 'n1', connections: 2, users: 1, startedAt: expect.any(Number) as number, draining: true },
       other,

@@ -83,6 +83,24 @@ describe('$auth on a live session', () => {
     expect([connection.isOpen, connection.session.claims['rooms']]).toEqual([true, true]);
   });
 
+  it('ends the connection with 1008 after ten failures in a row', async () => {
+    const { renew, connection } = setUp();
+    const wrong = new Refusal('unauthenticated', 'no');
+    for (let count = 1; count < 10; count += 1) await renew(wrong);
+    expect(connection.isOpen).toBe(true);
+    await renew(session({ rooms: true }));
+    for (let count = 1; count < 10; count += 1) await renew(wrong);
+    expect(connection.isOpen).toBe(true);
+    await renew(wrong);
+    expect(connection.closedWith).toBe(CLOSE.policy);
+  });
+
+  it('does not count what is not its fault: an authenticator that is away', async () => {
+    const { renew, connection } = setUp();
+    for (let count = 0; count < 20; count += 1) await renew(new Refusal('unavailable', 'later'));
+    expect(connection.isOpen).toBe(true);
+  });
+
   it('of another user ends the connection with 1008', async () => {
     const { renew, connection } = setUp();
     await renew({ user: 'bob', claims: {} });

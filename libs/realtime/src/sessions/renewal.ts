@@ -7,6 +7,9 @@ import type { NodeChannels } from '../publishing/node-channels.js';
 import { Refusal } from '../refusal.js';
 import type { SessionExpiry } from './session-expiry.js';
 
+/** So many failed renewals in a row end the connection. */
+const FAILURES = 10;
+
 export interface RenewalOptions {
   /** Authenticates the `$auth` of a live connection by its stored handshake request. */
   readonly authenticate: (connection: Connection, data: unknown) => Promise<Session | Refusal>;
@@ -24,6 +27,8 @@ type Renewed = Refusal | { readonly expiresAt: number | null };
 export class Renewal {
   readonly #options: RenewalOptions;
   readonly #underWay = new WeakSet<Connection>();
+  /** Failures in a row. */
+  readonly #failures = new WeakMap<Connection, number>();
 
   constructor(options: RenewalOptions) {
     this.#options = options;
@@ -46,7 +51,8 @@ export class Renewal {
 
   async #renew(connection: Connection, message: Message): Promise<Renewed> {
     const session = await this.#options.authenticate(connection, message.data);
-    if (session instanceof Refusal) return session;
+    if (session instanceof Refusal) return this.#failed(connection, session);
+    this.#failures.delete(connection);
     if (session.user !== connection.session.user) {
       connection.close(CLOSE.policy);
       return new Refusal('forbidden', 'another user');
@@ -55,6 +61,15 @@ export class Renewal {
     this.#options.expiry.watch(connection);
     await this.#leaveForbidden(connection);
     return { expiresAt: session.expiresAt ?? null };
+  }
+
+  // A live connection is no place to guess from: nobody's own credential is wrong so often.
+  #failed(connection: Connection, refusal: Refusal): Refusal {
+    if (refusal.code !== 'unauthenticated' && refusal.code !== 'forbidden') return refusal;
+    const failures = (this.#failures.get(connection) ?? 0) + 1;
+    this.#failures.set(connection, failures);
+    if (failures >= FAILURES) connection.close(CLOSE.policy);
+    return refusal;
   }
 
   async #leaveForbidden(connection: Connection): Promise<void> {

@@ -38,6 +38,12 @@ describe('an upgrade request', () => {
     expect(malformedUpgrade(await requests.receive('/ws', lines))?.status).toBe(status);
   });
 
+  it('comes by HTTP/1.1', async () => {
+    const request = await requests.receive('/ws', UPGRADE);
+    request.httpVersionMinor = 0;
+    expect(malformedUpgrade(request)?.status).toBe(400);
+  });
+
   it('is a GET', async () => {
     expect(malformedUpgrade(await requests.receive('/ws', UPGRADE, 'POST'))?.status).toBe(400);
   });
@@ -54,6 +60,7 @@ describe('the subprotocol of the answer', () => {
     [['aerie.v9.cbor', 'aerie.bearer.x'], false],
     [['aerie.bearer.x', 'chat'], 'chat'],
     [['aerie.bearer.x'], 'aerie.bearer.x'],
+    [['AERIE.BEARER.x'], false],
   ])('for %j is %s', (offered, answer) => {
     expect(selectSubprotocol(new Set(offered))).toBe(answer);
   });

@@ -10,6 +10,8 @@ const AERIE = /^aerie\.v\d+\./;
 /** What RFC 6455 asks of an upgrade request; undefined where it is one. */
 export function malformedUpgrade(request: IncomingMessage): Refusal | undefined {
   if (request.method !== 'GET') return new Refusal('invalid', 'an upgrade must be a GET');
+  if (request.httpVersionMajor === 1 && request.httpVersionMinor === 0)
+    return new Refusal('invalid', 'an upgrade needs HTTP/1.1');
   if (request.headers.upgrade?.toLowerCase() !== 'websocket')
     return new Refusal('invalid', 'not a WebSocket upgrade');
   const key = request.headers['sec-websocket-key'];
@@ -42,8 +44,9 @@ function malformedSubprotocols({ headers }: IncomingMessage): Refusal | undefine
  */
 export function selectSubprotocol(offered: ReadonlySet<string>): string | false {
   for (const ours of SUBPROTOCOLS) if (offered.has(ours)) return ours;
-  const others = [...offered].filter((name) => !name.startsWith(BEARER_SUBPROTOCOL_PREFIX));
+  const others = [...offered].filter((name) => !name.toLowerCase().startsWith(BEARER_SUBPROTOCOL_PREFIX));
   const foreign = others.find((name) => !AERIE.test(name));
   if (foreign !== undefined) return foreign;
-  return others.length === 0 ? ([...offered][0] ?? false) : false;
+  const [token] = offered;
+  return others.length === 0 && token?.startsWith(BEARER_SUBPROTOCOL_PREFIX) === true ? token : false;
 }
