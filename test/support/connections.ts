@@ -15,7 +15,6 @@ export function connect(
     id: `c${(names += 1)}`,
     session: { user, claims: {} },
     address: '192.0.2.1',
-    endpoint: '/ws',
     outboxBytes: 1024 * 1024,
     budget: new OutboxBudget(Infinity, () => 1),
     ...options,

@@ -15,7 +15,6 @@ function connectionOf(user: string, wire = new FakeWire(), budget = new OutboxBu
     wire,
     session: { user, claims: {} },
     address: '192.0.2.1',
-    endpoint: '/ws',
     outboxBytes: 200_000,
     budget,
   });

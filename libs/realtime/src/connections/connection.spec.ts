@@ -12,7 +12,6 @@ function open(wire: FakeWire, options: Partial<ConnectionOptions> = {}): Connect
     wire,
     session: { user: 'alice', claims: {} },
     address: '192.0.2.1',
-    endpoint: '/ws',
     outboxBytes: 100_000,
     budget: new OutboxBudget(Infinity, () => 1),
     ...options,

@@ -13,8 +13,6 @@ export interface ConnectionOptions {
   readonly session: Session;
   /** The client's address as admission sees it. */
   readonly address: string;
-  /** The name of what the client connected to: a gateway's path. */
-  readonly endpoint: string;
   readonly outboxBytes: number;
   readonly budget: OutboxBudget;
   readonly onSlow?: () => void;
@@ -41,7 +39,6 @@ export interface ConnectionEnd {
 export class Connection {
   readonly id: string;
   readonly address: string;
-  readonly endpoint: string;
   /** Epoch milliseconds. */
   readonly openedAt = Date.now();
   /** Channels that it is subscribed to. Changed by the registry only. */
@@ -59,7 +56,6 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.id = options.id;
     this.address = options.address;
-    this.endpoint = options.endpoint;
     this.#wire = options.wire;
     this.#session = options.session;
     this.#onSlow = options.onSlow;

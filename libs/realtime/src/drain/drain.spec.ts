@@ -68,7 +68,6 @@ class Node {
       wire: peer,
       session: { user: id, claims: {} },
       address: '127.0.0.1',
-      endpoint: '/ws',
       outboxBytes: 1_000_000,
       budget: new OutboxBudget(1_000_000, () => this.registry.size),
     });

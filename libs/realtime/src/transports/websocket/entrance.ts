@@ -122,7 +122,6 @@ export class Entrance {
       wire,
       session,
       address: upgrade.address,
-      endpoint: upgrade.endpoint?.path.path ?? '',
       outboxBytes,
       budget,
       onSlow: () => metrics.slowConsumers.inc(),
