@@ -245,4 +245,41 @@ describe('the $auth of a live connection', () => {
     expect([stored.request.session, stored.request.user]).toEqual([session, user]);
     expect(stored.request.headers.authorization).toBe('Bearer alice');
   });
+
+  it('is refused where its session is revoked while the guards run', async () => {
+    const { handshake, attempt, guards } = setUp();
+    const stored = await attempt(bearer('carol'));
+    await handshake.admit(stored);
+    guards.verdict = async () => {
+      await revocations.add({ user: 'carol' });
+      return undefined;
+    };
+    await expect(handshake.renew(stored, { token: 'carol' })).resolves.toMatchObject({
+      code: 'unauthenticated',
+      reason: 'revoked',
+    });
+  });
+
+  it.each([
+    ['a session', { user: 'alice', claims: { late: true } }],
+    ['a no', unauthenticated('wrong')],
+  ])(
+    'that comes too late leaves the stored request as it was, also when %s comes after all',
+    async (_name, late) => {
+      const { handshake, attempt } = setUp();
+      const stored = await attempt(bearer('alice'));
+      await handshake.admit(stored);
+      const { session } = stored.request;
+      const answer = Promise.withResolvers<Session | Refusal>();
+      vi.spyOn(authenticator, 'authenticate').mockReturnValueOnce(answer.promise);
+      vi.useFakeTimers();
+      const renewed = handshake.renew(stored, { token: 'alice' });
+      await vi.advanceTimersByTimeAsync(10_000);
+      await expect(renewed).resolves.toMatchObject({ code: 'timeout' });
+      answer.resolve(late);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(stored.request.session).toBe(session);
+      expect(stored.request.headers.authorization).toBe('Bearer alice');
+    },
+  );
 });

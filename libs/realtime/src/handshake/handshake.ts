@@ -90,7 +90,11 @@ export class Handshake {
     const { user } = sessionOf(attempt.request) ?? {};
     const restore = clearIdentity(attempt.request);
     try {
-      const renewed = await within(TOTAL_MS, this.#identifyAgain(attempt, data), tookTooLong);
+      const work = this.#identifyAgain(attempt, data);
+      const renewed = await within(TOTAL_MS, work, () => {
+        void undoWhenDone(work, attempt.request, restore);
+        return tookTooLong();
+      });
       if (renewed instanceof Refusal || renewed.user !== user) restore();
       return renewed;
     } catch (error) {
@@ -165,6 +169,17 @@ export class Handshake {
     if (refusal.code === 'unauthenticated' || refusal.code === 'forbidden')
       void this.#options.failures.record(addressGroup).catch(() => undefined);
   }
+}
+
+// An answer that comes after its deadline must not say on the stored request who it is from. A later renewal's stays.
+async function undoWhenDone(
+  work: Promise<Session | Refusal>,
+  request: HandshakeRequest,
+  restore: () => void,
+): Promise<void> {
+  const late = await work.catch(() => undefined);
+  const shown = sessionOf(request);
+  if (shown === undefined || shown === late) restore();
 }
 
 function tookTooLong(): Refusal {

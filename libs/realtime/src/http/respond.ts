@@ -28,13 +28,18 @@ export function respond({ request, response, reply, headers, close = false }: An
   response.end(payload);
 }
 
-/** A Refusal as HTTP: `{"error": {code, message, details?}}`, its status and `Retry-After`; a draining node also closes. */
+/**
+ * A Refusal as HTTP: `{"error": {code, message, details?}}`, its status, `Retry-After`, and for 401 the scheme that is asked
+ * for; a draining node also closes.
+ */
 export function refusalReply(refusal: Refusal): RouteReply {
+  const { status, retryAfterSeconds } = refusal;
   return {
-    status: refusal.status,
-    ...(refusal.retryAfterSeconds !== undefined && {
-      headers: { 'retry-after': `${refusal.retryAfterSeconds}` },
-    }),
+    status,
+    headers: {
+      ...(retryAfterSeconds !== undefined && { 'retry-after': `${retryAfterSeconds}` }),
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+    },
     body: { error: refusal.body },
     close: refusal.code === 'draining',
   };

@@ -116,7 +116,7 @@ export class Entrance {
   }
 
   #connection(upgrade: Upgrade, wire: WebSocketWire, session: Session): Connection {
-    const { metrics, outboxBytes, budget } = this.#options;
+    const { outboxBytes, budget } = this.#options;
     return new Connection({
       id: randomBytes(12).toString('base64url'),
       wire,
@@ -124,13 +124,17 @@ export class Entrance {
       address: upgrade.address,
       outboxBytes,
       budget,
-      onSlow: () => metrics.slowConsumers.inc(),
-      onSent: (frames, bytes) => {
-        metrics.framesSent.inc(frames);
-        metrics.bytesSent.inc(bytes);
-      },
+      onSlow: this.#countSlow,
+      onSent: this.#countSent,
     });
   }
+
+  readonly #countSlow = (): void => this.#options.metrics.slowConsumers.inc();
+
+  readonly #countSent = (frames: number, bytes: number): void => {
+    this.#options.metrics.framesSent.inc(frames);
+    this.#options.metrics.bytesSent.inc(bytes);
+  };
 
   #makeRoom({ user }: Session): void {
     const max = this.#options.maxConnectionsPerUser;

@@ -123,7 +123,7 @@ export class WebSocketTransport {
   #refuse(upgrade: Upgrade, refusal: Refusal): void {
     this.#options.log.refused(upgrade, refusal);
     const { response, socket, request } = upgrade;
-    writeRefusal({ response, socket, refusal, headers: this.#options.origins.corsHeaders(request) });
+    writeRefusal({ request, response, socket, refusal, headers: this.#options.origins.corsHeaders(request) });
   }
 
   #accept(upgrade: Upgrade, session: Session): void {

@@ -1,8 +1,10 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { refusalReply, respond } from '../../http/respond.js';
 import type { Refusal } from '../../refusal.js';
 
 export interface RefusalAnswer {
+  readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly socket: Socket;
   readonly refusal: Refusal;
@@ -12,7 +14,7 @@ export interface RefusalAnswer {
 const LINGER_MS = 2_000;
 
 /** Answers a refused upgrade with a real HTTP response and ends the socket. Does nothing where the client has gone. */
-export function writeRefusal({ response, socket, refusal, headers }: RefusalAnswer): void {
+export function writeRefusal({ request, response, socket, refusal, headers }: RefusalAnswer): void {
   if (socket.destroyed || !socket.writable) return;
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
@@ -22,20 +24,14 @@ export function writeRefusal({ response, socket, refusal, headers }: RefusalAnsw
     if (!response.writableEnded) response.end();
     return;
   }
-  const retryAfter = refusal.retryAfterSeconds;
-  const payload = Buffer.from(JSON.stringify({ error: refusal.body }));
-  response.writeHead(refusal.status, {
-    ...headers,
-    'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
-    ...(refusal.status === 401 && { 'www-authenticate': 'Bearer' }),
-    ...(refusal.status === 426 && { 'sec-websocket-version': '13' }),
-    'content-length': payload.byteLength,
-    connection: 'close',
+  const version = refusal.status === 426 ? { 'sec-websocket-version': '13' } : {};
+  respond({
+    request,
+    response,
+    reply: refusalReply(refusal),
+    headers: { ...headers, ...version },
+    close: true,
   });
-  response.end(payload);
 }
 
 // A client that never closes its side is cut, so that a refusal costs no descriptor for long.
