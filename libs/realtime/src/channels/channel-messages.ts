@@ -12,7 +12,7 @@ import {
   utf8Length,
 } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
-import { answer, ANSWERED, type SystemHandlers } from '../messages/message-handlers.js';
+import { answer, ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
 import type { Publisher } from '../publishing/publisher.js';
@@ -94,13 +94,18 @@ export class ChannelMessages {
     return { channel };
   }
 
-  async #publish(connection: Connection, message: Message): Promise<PublishReply | Refusal> {
+  // Once it is announced its place among the connection's publications is settled: the next one need not wait for the outcome.
+  async #publish(connection: Connection, message: Message): Promise<UnderWay | Refusal> {
     const wanted = publicationOf(message);
     if (wanted instanceof Refusal) return wanted;
-    const { channel, event, idempotencyKey } = wanted;
     const allowed = await this.#options.access.publish({ connection, ...wanted });
     if (allowed instanceof Refusal) return allowed;
-    const frame: PublicationFrame = { event, channel, data: allowed.data, from: connection.session.user };
+    return new UnderWay(this.#announce(connection, { ...wanted, data: allowed.data }));
+  }
+
+  async #announce(connection: Connection, wanted: WantedPublication): Promise<PublishReply | Refusal> {
+    const { channel, event, data, idempotencyKey } = wanted;
+    const frame: PublicationFrame = { event, channel, data, from: connection.session.user };
     const outcome = await this.#options.publisher.publish({
       channel,
       frame,

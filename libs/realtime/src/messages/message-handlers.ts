@@ -7,6 +7,14 @@ export type MessageHandler = (connection: Connection, message: Message) => unkno
 /** Returned by a handler that has sent its reply itself, with `answer`. */
 export const ANSWERED = Symbol('answered');
 
+/**
+ * Returned by a handler whose place in the order is settled, while its outcome is still to come: the connection's next
+ * message need not wait for it. What `outcome` comes to is the reply.
+ */
+export class UnderWay {
+  constructor(readonly outcome: Promise<unknown>) {}
+}
+
 /** Sends a reply now, where its place among the connection's frames matters. Without an id nobody waits for one. */
 export function answer(connection: Connection, message: Message, data: unknown): void {
   if (message.id !== undefined) connection.sendPayload(JSON.stringify({ id: message.id, data }));

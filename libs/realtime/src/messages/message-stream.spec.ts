@@ -1,19 +1,25 @@
 import { CLOSE, type Message, SYSTEM } from '@aerie/protocol';
 import { WsException } from '@nestjs/websockets';
-import { concat, from, interval, map, NEVER, of, take, throwError } from 'rxjs';
+import { concat, defer, from, interval, map, NEVER, of, take, throwError } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../../../test/support/connections.js';
 import { Refusal } from '../refusal.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
-import { SystemHandlers } from './message-handlers.js';
+import { Deadlines } from './deadlines.js';
+import { SystemHandlers, UnderWay } from './message-handlers.js';
 import { MessageStream, type MessageLimits } from './message-stream.js';
 import { registerPing } from './ping.js';
 
-const LIMITS: MessageLimits = { messagesPerSecond: 1_000, burst: 10_000, concurrency: 1, deadlineMs: 30_000 };
+const LIMITS: MessageLimits = { messagesPerSecond: 1_000, burst: 10_000, concurrency: 1 };
+const DEADLINE_MS = 30_000;
 
 type Handler = (message: Message) => unknown;
 
-function setUp(handlers: Record<string, Handler> = {}, limits: Partial<MessageLimits> = {}) {
+interface Limits extends Partial<MessageLimits> {
+  deadlineMs?: number;
+}
+
+function setUp(handlers: Record<string, Handler> = {}, limits: Limits = {}) {
   const { connection, wire } = connect('alice');
   const system = new SystemHandlers();
   registerPing(system);
@@ -23,6 +29,7 @@ function setUp(handlers: Record<string, Handler> = {}, limits: Partial<MessageLi
     system,
     application: { get: (event) => handlers[event] },
     limits: { ...LIMITS, ...limits },
+    deadlines: new Deadlines(limits.deadlineMs ?? DEADLINE_MS),
     metrics: new RealtimeMetrics(),
     reportFault: (fault) => faults.push(fault),
   });
@@ -88,6 +95,58 @@ describe('a stream of messages', () => {
     expect(started).toEqual([1, 2]);
     await finish();
     expect(started).toEqual([1, 2, 3]);
+  });
+
+  it('begins the next one once a handler says that its own place is settled, and answers when it is done', async () => {
+    const { handler, started, finish } = held();
+    const { send, wire } = opened({ work: (message) => new UnderWay(handler(message)) });
+    for (const data of [1, 2]) send({ event: 'work', data, id: data });
+    await pass();
+    expect(started).toEqual([1, 2]);
+    expect(wire.frames).toEqual([]);
+    await finish('a');
+    await finish('b');
+    expect(wire.frames).toEqual([
+      { id: 1, data: 'a' },
+      { id: 2, data: 'b' },
+    ]);
+  });
+
+  it('has at most 64 under way that let the next one begin', async () => {
+    const { handler, started, finish } = held();
+    const { send } = opened({ work: (message) => new UnderWay(handler(message)) });
+    for (let index = 0; index < 70; index += 1) send({ event: 'work' });
+    await pass();
+    expect(started).toHaveLength(64);
+    await finish();
+    expect(started).toHaveLength(65);
+  });
+
+  it('tells a handler that is under way of its deadline, too', async () => {
+    const { handler, finish } = held();
+    const { send, wire } = opened(
+      { work: (message) => new UnderWay(handler(message)) },
+      { deadlineMs: 5_000 },
+    );
+    send({ event: 'work', id: 1 });
+    await pass(5_000);
+    await finish('late');
+    expect(wire.frames).toMatchObject([{ id: 1, error: { code: 'timeout' } }]);
+  });
+
+  it('opens no stream that a handler returns after the connection has ended', async () => {
+    const { handler, finish } = held();
+    let opens = 0;
+    const values = defer(() => {
+      opens += 1;
+      return NEVER;
+    });
+    const { send, stream, connection } = opened({ work: handler });
+    send({ event: 'work' });
+    connection.ended();
+    stream.end();
+    await finish(values);
+    expect(opens).toBe(0);
   });
 
   it('runs nothing before the welcome, and everything in order after it', async () => {

@@ -1,23 +1,10 @@
-import { CLOSE, decodeMessage, SYSTEM, type Decoded, type ErrorBody, type Message } from '@aerie/protocol';
-import { isObservable, type Subscription } from 'rxjs';
+import { CLOSE, decodeMessage, SYSTEM, type Decoded, type Message } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
-import { within } from '../deadline.js';
-import { errorBody, expectedError } from '../expected-error.js';
-import type { RealtimeMetrics } from '../metrics/meter.js';
-import { Refusal } from '../refusal.js';
-import { badFrame, errorFrame } from './error-frame.js';
-import { runWithMessage, type MessageContext } from './message-context.js';
-import {
-  ANSWERED,
-  type ApplicationHandlers,
-  type ReportFault,
-  type SystemHandlers,
-} from './message-handlers.js';
-import { isWsResponse, plainReply, sendStream } from './reply-stream.js';
+import { badFrame } from './error-frame.js';
+import { MessageAnswers, type MessageAnswersOptions } from './message-answers.js';
 import { TokenBucket } from './token-bucket.js';
 
 const QUEUED_MESSAGES = 64;
-const OPEN_STREAMS = 32;
 const BAD_FRAME_COST = 10;
 const BAD_FRAMES = 100;
 const BAD_FRAME_WINDOW_MS = 10_000;
@@ -31,23 +18,10 @@ export interface MessageLimits {
   readonly burst: number;
   /** Handlers at a time per connection. */
   readonly concurrency: number;
-  /** After this a message is answered with `timeout`. Milliseconds. */
-  readonly deadlineMs: number;
 }
 
-export interface MessageStreamOptions {
-  readonly connection: Connection;
-  readonly system: SystemHandlers;
-  readonly application: ApplicationHandlers;
+export interface MessageStreamOptions extends MessageAnswersOptions {
   readonly limits: MessageLimits;
-  readonly metrics: RealtimeMetrics;
-  readonly reportFault: ReportFault;
-}
-
-interface OpenStream {
-  readonly message: Message;
-  readonly context: MessageContext;
-  readonly subscription: Subscription;
 }
 
 /**
@@ -59,32 +33,33 @@ export class MessageStream {
   readonly #connection: Connection;
   readonly #bucket: TokenBucket;
   readonly #queue: Message[] = [];
-  readonly #streams = new Set<Subscription>();
+  readonly #answers: MessageAnswers;
   readonly #running = new Set<Message>();
   #isOpen = false;
   #ended = false;
   #badFrames = 0;
   #badFramesSince = 0;
   #paused = false;
+  #advancing = false;
 
   constructor(options: MessageStreamOptions) {
     this.#options = options;
     this.#connection = options.connection;
+    this.#answers = new MessageAnswers(options);
     this.#bucket = new TokenBucket(options.limits.messagesPerSecond, options.limits.burst);
   }
 
   /** `$welcome` is queued: what has arrived so far may be answered. */
   open(): void {
     this.#isOpen = true;
-    this.#next();
+    this.#advance();
   }
 
   /** The connection is gone: nothing more is started, open streams of replies are released. */
   end(): void {
     this.#ended = true;
     this.#queue.length = 0;
-    for (const stream of this.#streams) stream.unsubscribe();
-    this.#streams.clear();
+    this.#answers.end();
   }
 
   receive(data: Buffer, isBinary: boolean): void {
@@ -97,13 +72,10 @@ export class MessageStream {
   }
 
   #accept(message: Message): void {
-    if (this.#isOpen && this.#overtakes(message)) {
-      void this.#handle(message);
-      return;
-    }
+    if (this.#isOpen && this.#overtakes(message)) return this.#answers.run(message, this.#advance);
     this.#queue.push(message);
     if (this.#queue.length >= QUEUED_MESSAGES) this.#pause();
-    this.#next();
+    this.#advance();
   }
 
   // An `$unsubscribe` must not overtake the `$subscribe` that it takes back.
@@ -142,96 +114,35 @@ export class MessageStream {
   }
 
   #next(): void {
-    while (this.#isOpen && !this.#ended && this.#running.size < this.#options.limits.concurrency) {
+    while (this.#mayBegin()) {
       const [message] = this.#queue;
       if (message === undefined || this.#mustWait(message)) return;
       this.#queue.shift();
-      this.#running.add(message);
-      void this.#handle(message).finally(() => {
-        this.#running.delete(message);
-        this.#next();
-      });
+      this.#begin(message);
       this.#resume();
     }
   }
 
-  async #handle(message: Message): Promise<void> {
-    const context: MessageContext = { message, failed: false };
-    const startedAt = performance.now();
-    try {
-      const result = await runWithMessage(context, () => this.#withDeadline(this.#dispatch(message)));
-      if (context.failed) this.#fail(message, context.failure);
-      else if (isObservable(result)) runWithMessage(context, () => this.#stream(message, context, result));
-      else this.#reply(message, result);
-    } catch (error) {
-      this.#fail(message, error);
-    }
-    this.#options.metrics.messageHandled(performance.now() - startedAt);
+  #mayBegin(): boolean {
+    if (!this.#isOpen || this.#ended || this.#answers.crowded) return false;
+    return this.#running.size < this.#options.limits.concurrency;
   }
 
-  async #dispatch(message: Message): Promise<unknown> {
-    const system = message.event.startsWith('$') ? this.#options.system.get(message.event) : undefined;
-    if (system !== undefined) return this.#answerSystem(await system(this.#connection, message), message);
-    const handler = message.event.startsWith('$') ? undefined : this.#options.application.get(message.event);
-    if (handler === undefined) return new Refusal('unknown_event', 'no handler for this event');
-    return handler(message);
-  }
-
-  // Without an id nobody waits for the system's answer, unless it is an event of its own (`$pong`).
-  #answerSystem(result: unknown, message: Message): unknown {
-    if (result === ANSWERED) return ANSWERED;
-    return message.id !== undefined || result instanceof Refusal || isWsResponse(result) ? result : ANSWERED;
-  }
-
-  #withDeadline(work: Promise<unknown>): Promise<unknown> {
-    return within(this.#options.limits.deadlineMs, work, () => {
-      work.catch((error: unknown) =>
-        this.#options.reportFault({ event: 'late failure', error, body: errorBody(error) }),
-      );
-      return new Refusal('timeout', 'the handler took too long');
+  #begin(message: Message): void {
+    this.#running.add(message);
+    this.#answers.run(message, () => {
+      this.#running.delete(message);
+      this.#advance();
     });
   }
 
-  #stream(message: Message, context: MessageContext, values: Parameters<typeof sendStream>[0]): void {
-    if (this.#streams.size >= OPEN_STREAMS)
-      return this.#fail(message, new Refusal('limit_exceeded', 'too many open streams'));
-    const { subscription, settled } = sendStream(values, {
-      id: message.id,
-      send: (frame) => {
-        if (!context.failed) this.#send(frame);
-      },
-      fail: (error) => {
-        context.failed = true;
-        context.failure = error;
-      },
-    });
-    this.#streams.add(subscription);
-    void this.#whenStreamed(settled, { message, context, subscription });
-  }
-
-  async #whenStreamed(settled: Promise<void>, { message, context, subscription }: OpenStream): Promise<void> {
-    await settled;
-    this.#streams.delete(subscription);
-    if (context.failed) this.#fail(message, context.failure);
-  }
-
-  #reply(message: Message, result: unknown): void {
-    if (result === ANSWERED) return;
-    if (result instanceof Refusal) this.#fail(message, result);
-    else if (message.id !== undefined) this.#send(plainReply(message.id, result));
-    else if (result !== undefined && result !== null) this.#send(result);
-  }
-
-  #send(frame: unknown): void {
-    if (this.#connection.isOpen) this.#connection.sendPayload(JSON.stringify(frame));
-  }
-
-  #fail(message: Message, error: unknown): void {
-    const body: ErrorBody = errorBody(error);
-    if (expectedError(error) === undefined) this.#options.reportFault({ event: message.event, error, body });
-    this.#options.metrics.messageError(body.code);
-    if (this.#connection.isOpen) this.#connection.sendPayload(errorFrame(message.id, body));
-  }
+  // A loop that begins messages goes on by itself: it must not be entered again from within.
+  readonly #advance = (): void => {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    this.#next();
+    this.#advancing = false;
+  };
 }
 
 function isSubscribing(messages: Iterable<Message>): boolean {

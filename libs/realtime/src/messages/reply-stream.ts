@@ -3,8 +3,10 @@ import { type Observable, Subscription } from 'rxjs';
 
 export interface ReplySink {
   readonly id: MessageId | undefined;
-  readonly send: (frame: unknown) => void;
+  send(frame: unknown): void;
   fail(error: unknown): void;
+  /** Nothing more will come: it completed, failed, or was unsubscribed. */
+  ended(): void;
 }
 
 /**
@@ -12,12 +14,8 @@ export interface ReplySink {
  * once (an interceptor's doing) is one plain reply. Without an id each value goes out as Nest's ws adapter sends it. A value
  * that can't be encoded ends the stream: thrown into rxjs, it would end the process.
  */
-export function sendStream(
-  values: Observable<unknown>,
-  sink: ReplySink,
-): { subscription: Subscription; settled: Promise<void> } {
-  const { promise: settled, resolve } = Promise.withResolvers<void>();
-  const subscription = new Subscription(() => resolve());
+export function sendStream(values: Observable<unknown>, sink: ReplySink): Subscription {
+  const subscription = new Subscription(() => sink.ended());
   const fail = (error: unknown): void => {
     sink.fail(error);
     subscription.unsubscribe();
@@ -35,21 +33,18 @@ export function sendStream(
     },
   });
   subscription.add(inner);
-  return { subscription, settled };
+  return subscription;
 }
 
-function repliesOf(
-  { id, send }: ReplySink,
-  fail: (error: unknown) => void,
-): VanillaReplies | IdentifiedReplies {
+function repliesOf(sink: ReplySink, fail: (error: unknown) => void): VanillaReplies | IdentifiedReplies {
   const sendSafely = (frame: unknown): void => {
     try {
-      send(frame);
+      sink.send(frame);
     } catch (error) {
       fail(error);
     }
   };
-  return id === undefined ? new VanillaReplies(sendSafely) : new IdentifiedReplies(sendSafely, id);
+  return sink.id === undefined ? new VanillaReplies(sendSafely) : new IdentifiedReplies(sendSafely, sink.id);
 }
 
 type Send = (frame: unknown) => void;

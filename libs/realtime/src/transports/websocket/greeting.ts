@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { Connection } from '../../connections/connection.js';
 import type { HeartbeatOptions } from '../../connections/heartbeat.js';
 import { within } from '../../deadline.js';
+import { Deadlines } from '../../messages/deadlines.js';
 import type { ReportFault, SystemHandlers } from '../../messages/message-handlers.js';
 import { type MessageLimits, MessageStream } from '../../messages/message-stream.js';
 import type { RealtimeMetrics } from '../../metrics/meter.js';
@@ -17,7 +18,10 @@ const PREPARATION_MS = 10_000;
 export interface GreetingOptions {
   readonly node: string;
   readonly heartbeat: HeartbeatOptions;
-  readonly limits: MessageLimits;
+  readonly limits: MessageLimits & {
+    /** How long a message's handler may take. Milliseconds. */
+    readonly deadlineMs: number;
+  };
   readonly system: SystemHandlers;
   readonly channels: NodeChannels;
   readonly metrics: RealtimeMetrics;
@@ -27,9 +31,11 @@ export interface GreetingOptions {
 export class Greeting implements Greeter {
   readonly #logger = new Logger('AerieMessages');
   readonly #options: GreetingOptions;
+  readonly #deadlines: Deadlines;
 
   constructor(options: GreetingOptions) {
     this.#options = options;
+    this.#deadlines = new Deadlines(options.limits.deadlineMs);
   }
 
   greet(client: ClientFacade, endpoint: Endpoint): ReturnType<Greeter['greet']> {
@@ -39,6 +45,7 @@ export class Greeting implements Greeter {
       connection,
       system,
       application: handlers,
+      deadlines: this.#deadlines,
       limits,
       metrics,
       reportFault: this.#report,

@@ -1,0 +1,47 @@
+/** Something that began and should end. */
+export interface Due {
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
+  /** It did not end in time; called once. */
+  tooLate(): void;
+}
+
+/**
+ * One deadline for many: what began first is due first, so that one timer serves all of them, and beginning and ending cost a
+ * set's add and delete.
+ */
+export class Deadlines {
+  readonly #waiting = new Set<Due>();
+  #isArmed = false;
+
+  /** @param ms How long each may take. */
+  constructor(private readonly ms: number) {}
+
+  begin(due: Due): void {
+    this.#waiting.add(due);
+    if (!this.#isArmed) this.#arm(this.ms);
+  }
+
+  end(due: Due): void {
+    this.#waiting.delete(due);
+  }
+
+  #arm(waitMs: number): void {
+    this.#isArmed = true;
+    setTimeout(() => this.#expire(), waitMs).unref();
+  }
+
+  #expire(): void {
+    this.#isArmed = false;
+    const now = performance.now();
+    for (const due of this.#waiting) {
+      const leftMs = due.startedAt + this.ms - now;
+      if (leftMs > 0) {
+        if (!this.#isArmed) this.#arm(Math.ceil(leftMs));
+        return;
+      }
+      this.#waiting.delete(due);
+      due.tooLate();
+    }
+  }
+}
