@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { canonicalAddress, networkOf } from './ip-address.js';
+import { headerValues } from '../http/request-target.js';
 
 const NAMED_NETWORKS: ReadonlyMap<string, readonly string[]> = new Map([
   ['loopback', ['127.0.0.0/8', '::1/128']],
@@ -58,7 +59,7 @@ export class ClientAddress {
 
 /** The hops of `X-Forwarded-For`, the nearest first; a port, as some proxies write it, is taken off. */
 function forwardedHops(request: IncomingMessage): readonly string[] {
-  const hops = (request.headersDistinct['x-forwarded-for'] ?? []).join(',').split(',');
+  const hops = headerValues(request, 'x-forwarded-for').join(',').split(',');
   if (hops.length === 1 && hops[0] === '') return [];
   return hops.slice(-MAX_HOPS).toReversed().map(withoutPort);
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BEARER_SUBPROTOCOL_PREFIX } from '@aerie/protocol';
-import { queryOf } from '../http/request-target.js';
+import { headerValues, queryOf } from '../http/request-target.js';
 import { Refusal } from '../refusal.js';
 import type { Credential, CredentialSource } from './authenticator.js';
 import { unauthenticated } from './refusals.js';
@@ -73,9 +73,9 @@ function onlyOne(source: CredentialSource, [value = '', ...more]: readonly strin
   return more.length > 0 ? unauthenticated('repeated_credential') : credentialOf(source, value);
 }
 
-// Node drops all but the first Authorization from `headers`, and `exposeBearer` writes there: `headersDistinct` has what was sent.
+// Node drops all but the first Authorization from `headers`, and `exposeBearer` writes there: the raw headers have what was sent.
 function authorizationsOf(request: IncomingMessage): readonly string[] {
-  return request.headersDistinct['authorization'] ?? [];
+  return headerValues(request, 'authorization');
 }
 
 function bearerOf(authorization: string): string {
@@ -88,7 +88,7 @@ function usesAnotherScheme(request: IncomingMessage): boolean {
 }
 
 function bearerSubprotocols(request: IncomingMessage): readonly string[] {
-  const offers = (request.headersDistinct['sec-websocket-protocol'] ?? []).join(',').split(',');
+  const offers = headerValues(request, 'sec-websocket-protocol').join(',').split(',');
   return offers
     .map((offer) => offer.trim())
     .filter((offer) => offer.startsWith(BEARER_SUBPROTOCOL_PREFIX))

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { Refusal } from '../refusal.js';
+import { headerValues } from '../http/request-target.js';
 
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@\\*,]+$/i;
 
@@ -52,7 +53,7 @@ export class OriginPolicy {
   }
 
   #ownOrigin(request: IncomingMessage): string | undefined {
-    const [host, ...more] = request.headersDistinct['host'] ?? [];
+    const [host, ...more] = headerValues(request, 'host');
     return host === undefined || more.length > 0
       ? undefined
       : normalised(`${this.#scheme(request)}://${host}`);
@@ -68,7 +69,7 @@ export class OriginPolicy {
 }
 
 function originsOf(request: IncomingMessage): readonly string[] {
-  return request.headersDistinct['origin'] ?? [];
+  return headerValues(request, 'origin');
 }
 
 /** One spelling per origin: lower case, IDN as punycode, default ports left out. `null` and anything with a path is none. */

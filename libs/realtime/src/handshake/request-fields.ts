@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { queryOf } from '../http/request-target.js';
+import { headerValues, queryOf } from '../http/request-target.js';
 
 const MAX_FIELDS = 256;
 
@@ -34,7 +34,7 @@ export function parseQuery(request: IncomingMessage): Record<string, string | st
 }
 
 function* cookiesOf(request: IncomingMessage): Generator<readonly [name: string, value: string]> {
-  const header = (request.headersDistinct['cookie'] ?? []).join(';');
+  const header = headerValues(request, 'cookie').join(';');
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=');
     const name = trimBlanks(pair.slice(0, Math.max(0, equals)));

@@ -14,6 +14,19 @@ export function queryOf(request: IncomingMessage): URLSearchParams {
   return new URLSearchParams(start === -1 ? '' : target.slice(start + 1));
 }
 
+/**
+ * Every value that was sent for a header, in order; `name` in lower case. Read from the raw headers: `headersDistinct` would
+ * keep an array for each header with the request, for as long as its connection lives.
+ */
+export function headerValues({ rawHeaders }: IncomingMessage, name: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const value = rawHeaders[at + 1];
+    if (value !== undefined && rawHeaders[at]?.toLowerCase() === name) values.push(value);
+  }
+  return values;
+}
+
 function withoutOrigin(target: string): string {
   if (target.startsWith('/')) return target;
   const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1];

@@ -107,12 +107,10 @@ class ChannelTurn {
     this.bytes = 0;
     const target = this.options.target(this.channel);
     if (target === undefined) return;
-    const pass = new Pass({ channel: this.channel, frames, slow: target.slow });
-    if (target.count <= SLICE && this.#passes.length === 0) pass.serveAll(target.members());
-    else {
-      pass.remaining = new Set(target.members());
-      this.#passes.push(pass);
-    }
+    const { slow, count } = target;
+    const pass = new Pass({ channel: this.channel, frames, slow, members: [...target.members()] });
+    if (count <= SLICE && this.#passes.length === 0) pass.serve(count);
+    else this.#passes.push(pass);
   }
 
   /** One slice of the oldest pass. What was published meanwhile waits for its end, joined: else passes would pile up. */
@@ -121,7 +119,7 @@ class ChannelTurn {
     const first = this.#passes[0];
     if (first === undefined) return;
     first.serve(SLICE);
-    if (first.remaining.size === 0) this.#passes.shift();
+    if (first.done) this.#passes.shift();
   }
 
   finishFor(leaving: Connection): void {
@@ -133,33 +131,37 @@ interface PassOptions {
   readonly channel: string;
   readonly frames: readonly Uint8Array[];
   readonly slow: SlowPolicy;
+  readonly members: readonly Connection[];
 }
 
 const logger = new Logger('AerieFanout');
 
 /** One walk over the members as they were at its start. */
 class Pass {
-  remaining = new Set<Connection>();
   readonly #framed = new Map<Framing, Buffer>();
+  #next = 0;
+  /** Who was not served yet: known only once somebody leaves in the middle. */
+  #waiting: Set<Connection> | undefined;
 
   constructor(private readonly options: PassOptions) {}
 
-  serveAll(members: Iterable<Connection>): void {
-    for (const member of members) this.#serveOne(member);
+  get done(): boolean {
+    return this.#next >= this.options.members.length;
   }
 
   serve(count: number): void {
-    let left = count;
-    for (const member of this.remaining) {
-      if (left === 0) return;
-      left -= 1;
-      this.remaining.delete(member);
-      this.#serveOne(member);
+    const { members } = this.options;
+    const end = Math.min(members.length, this.#next + count);
+    while (this.#next < end) {
+      const member = members[this.#next];
+      this.#next += 1;
+      if (member !== undefined && this.#waiting?.delete(member) !== false) this.#serveOne(member);
     }
   }
 
   serveEarly(member: Connection): void {
-    if (this.remaining.delete(member)) this.#serveOne(member);
+    this.#waiting ??= new Set(this.options.members.slice(this.#next));
+    if (this.#waiting.delete(member)) this.#serveOne(member);
   }
 
   // One failing socket stops nobody.

@@ -33,9 +33,8 @@ export class WebSocketWire extends Wire {
 
   write(bytes: Uint8Array, taken?: () => void): void {
     if (!this.socket.writable) return;
-    this.socket.write(bytes, (error) => {
-      if (error === undefined || error === null) taken?.();
-    });
+    if (taken === undefined) this.socket.write(bytes);
+    else this.socket.write(bytes, (error) => (error === undefined || error === null ? taken() : undefined));
   }
 
   ping(): void {
