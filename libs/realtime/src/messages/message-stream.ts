@@ -115,7 +115,7 @@ export class MessageStream {
 
   #next(): void {
     while (this.#mayBegin()) {
-      const [message] = this.#queue;
+      const message = this.#queue[0];
       if (message === undefined || this.#mustWait(message)) return;
       this.#queue.shift();
       this.#begin(message);

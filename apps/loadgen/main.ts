@@ -1,0 +1,97 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { arch, cpus, platform } from 'node:os';
+import { join } from 'node:path';
+import type { Case } from './cases.js';
+import { chartOf } from './chart.js';
+import { CURVES, type Curve } from './curves.js';
+import { compileEngine } from './engine.js';
+import { type BenchOptions, readOptions } from './options.js';
+import { aerie, bun, type Peer, plainWs, socketIo, vanillaNest, writeTokens } from './peers.js';
+import { CASES } from './plan.js';
+import { ProgressLine } from './progress-line.js';
+import { failuresOf, tableOf } from './report.js';
+import { type CaseResult, median, runRounds } from './rounds.js';
+
+const line = new ProgressLine();
+
+async function main(options: BenchOptions): Promise<void> {
+  compileEngine();
+  writeTokens();
+  if (options.curves) {
+    for (const each of CURVES) await printCurve(each, options);
+    return;
+  }
+  await compare(options);
+}
+
+async function compare(options: BenchOptions): Promise<void> {
+  const peers = peersFor(options);
+  const results: CaseResult[] = [];
+  for (const question of casesFor(options)) {
+    const asked = question.among === undefined ? peers : inOrder(question.among, peers);
+    const result = await runRounds(question, asked, {
+      ...options,
+      onProgress: (peer, share) => line.show(`${question.title}: ${peer}`, share),
+    });
+    results.push(result);
+    line.clear();
+    console.log(`${question.name}: ${result.peers.map(shortly).join(' · ')}`);
+  }
+  console.log(`\n${tableOf(results)}`);
+  if (options.out !== undefined) write(options.out, results, options);
+  const failures = failuresOf(results);
+  for (const failure of failures) console.error(failure);
+  if (failures.length > 0) process.exitCode = 1;
+}
+
+function shortly({ peer, value, ratio }: CaseResult['peers'][number]): string {
+  return `${peer} ${Math.round(value)}${ratio === undefined ? '' : ` (${ratio.toFixed(2)}x)`}`;
+}
+
+function peersFor({ peers: names }: BenchOptions): readonly Peer[] {
+  const isWanted = (name: string): boolean => names.length === 0 || names.includes(name);
+  const all = [plainWs, aerie, vanillaNest, socketIo, ...(isWanted('Bun') ? [bun()] : [])];
+  const found = all.filter((peer) => peer !== undefined).filter(({ name }) => isWanted(name));
+  const order = names.length === 0 ? found.map(({ name }) => name) : names;
+  return inOrder(order, found);
+}
+
+function inOrder(names: readonly string[], peers: readonly Peer[]): readonly Peer[] {
+  return names.flatMap((name) => peers.filter((peer) => peer.name === name));
+}
+
+function casesFor({ cases: names }: BenchOptions): readonly Case[] {
+  const unknown = names.find((name) => !CASES.some((each) => each.name === name));
+  if (unknown !== undefined)
+    throw new Error(`no case "${unknown}": there are ${CASES.map(({ name }) => name).join(', ')}`);
+  return names.length === 0 ? CASES : CASES.filter(({ name }) => names.includes(name));
+}
+
+async function printCurve({ name, axis, points }: Curve, { rounds, seconds }: BenchOptions): Promise<void> {
+  console.log(`\n${name}: ${axis}`);
+  for (const { x, question } of points) {
+    const values: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const onProgress = (share: number): void => line.show(`${name} ${x}`, (round + share) / rounds);
+      values.push((await question.measure({ peer: aerie, seconds, onProgress })).value);
+    }
+    line.clear();
+    console.log(`  ${String(x).padStart(8)}  ${Math.round(median(values) ?? 0)} ${question.unit}`);
+  }
+}
+
+function write(folder: string, results: readonly CaseResult[], { rounds, seconds }: BenchOptions): void {
+  const machine = { cpu: cpus()[0]?.model, cpus: cpus().length, platform: platform(), arch: arch() };
+  const run = { at: new Date().toISOString(), node: process.version, machine, rounds, seconds };
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ ...run, results }, undefined, 2)}\n`);
+  writeFileSync(join(folder, 'results.svg'), chartOf(results));
+}
+
+try {
+  await main(readOptions(process.argv.slice(2)));
+} catch (error) {
+  line.clear();
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

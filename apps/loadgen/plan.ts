@@ -1,0 +1,29 @@
+import { block, type Case, connects, echo, fanout, latency, memory } from './cases.js';
+import { crossPod } from './cross-pod.js';
+
+const LARGE = { receivers: 10_000, window: 8, payloadBytes: 1_024 };
+
+/** The questions of `npm run bench`, in the order in which they are asked. */
+export const CASES: readonly Case[] = [
+  fanout('fanout-1k-w1', 'Fan-out to 1,000, 1 under way', { receivers: 1_000, window: 1 }),
+  fanout('fanout-1k-w8', 'Fan-out to 1,000, 8 under way', { receivers: 1_000, window: 8 }),
+  fanout('fanout-1k-w16', 'Fan-out to 1,000, 16 under way', { receivers: 1_000, window: 16 }),
+  fanout('fanout-10k-w1', 'Fan-out to 10,000, 1 under way', { receivers: 10_000, window: 1 }),
+  fanout('fanout-10k-w8', 'Fan-out to 10,000, 8 under way', { receivers: 10_000, window: 8 }),
+  fanout('fanout-10k-w16', 'Fan-out to 10,000, 16 under way', { receivers: 10_000, window: 16 }),
+  latency('latency-1k', 'Latency at 50 publications/s to 1,000', { receivers: 1_000, rate: 50 }),
+  block('block-10k', 'Wait of others while 10,000 are served', { receivers: 10_000, rate: 4 }),
+  fanout('channels-10k', '10,000 channels with 10 subscribers', {
+    receivers: 1_000,
+    channels: 10_000,
+    channelsEach: 100,
+    window: 64,
+  }),
+  fanout('all-read', 'Fan-out of 1 KiB to 10,000, 8 under way', LARGE),
+  fanout('stuck-readers', 'The same where 1 % read nothing', { ...LARGE, stuck: 100 }),
+  echo('echo-100', 'Echo through guard, pipe and interceptor, 100 connections', 100),
+  echo('echo-1k', 'Echo through guard, pipe and interceptor, 1,000 connections', 1_000),
+  connects('connects', 'Connects with a verified token (others: without)'),
+  memory('memory-10k', 'Resident memory of an idle connection', 10_000),
+  crossPod('cross-pod', 'Fan-out over Redis, two servers, 1,000 receivers, 8 under way'),
+];
