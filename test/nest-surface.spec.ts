@@ -1,13 +1,22 @@
-import { type CanActivate, Controller, Get, Injectable } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
+import {
+  type CanActivate,
+  Controller,
+  Get,
+  type INestApplicationContext,
+  Injectable,
+  Module,
+} from '@nestjs/common';
+import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { WebSocketGateway } from '@nestjs/websockets';
+import { Test } from '@nestjs/testing';
+import { RealtimeService } from '@aerie/realtime';
 import { RealtimeApiModule } from '@aerie/realtime/api';
 import { RealtimeHealthModule } from '@aerie/realtime/health';
 import { RealtimeMetricsModule } from '@aerie/realtime/metrics';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tokenFor } from './support/gateway.js';
-import { type HttpPlatform, type NestApp, startNestApp } from './support/nest-app.js';
+import { type HttpPlatform, type NestApp, realtime, startNestApp } from './support/nest-app.js';
 
 const KEY = 'a-key-of-this-spec-alone-and-long-enough';
 const SURFACES = ['/api/info', '/health/live', '/health/ready', '/metrics'];
@@ -120,5 +129,29 @@ describe.each<HttpPlatform>(['express', 'fastify'])('an application on %s that o
     const response = await fetch(app.url('/tickets'), { method: 'POST', headers, body: '{}' });
     expect(await response.json()).toMatchObject({ ticket: expect.any(String) as unknown });
     expect((await fetch(app.url('/tickets'), { method: 'POST' })).status).toBeGreaterThanOrEqual(400);
+  });
+});
+
+describe('an application without an HTTP server', () => {
+  @Module({ imports: [realtime()] })
+  class WorkerModule {}
+
+  it.each<[string, () => Promise<INestApplicationContext>]>([
+    [
+      'a worker',
+      () => NestFactory.createApplicationContext(WorkerModule, { logger: false, abortOnError: false }),
+    ],
+    [
+      'a testing module',
+      async () => {
+        const context = await Test.createTestingModule({ imports: [WorkerModule] }).compile();
+        return context.init();
+      },
+    ],
+  ])('publishes all the same, and closes: %s', async (_name, start) => {
+    const context = await start();
+    const service = context.get<RealtimeService<{ 'order.status': string }>>(RealtimeService);
+    expect(await service.user('alice').emit('order.status', 'packed')).toMatchObject({ ok: true });
+    await context.close();
   });
 });

@@ -115,7 +115,9 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    const server: unknown = this.#get(HttpAdapterHost).httpAdapter.getHttpServer();
+    // A worker, or a testing module that is initialised by itself, has no HTTP platform.
+    const { httpAdapter } = this.#get<Partial<HttpAdapterHost>>(HttpAdapterHost);
+    const server: unknown = httpAdapter?.getHttpServer();
     if (server instanceof Server) {
       this.#get(Descriptors).watch(server);
       this.#get(HttpEdge).attach(server as HttpServer);
