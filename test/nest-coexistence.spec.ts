@@ -8,7 +8,13 @@ import { ConnectionRegistry } from '@aerie/realtime';
 import { io, type Socket } from 'socket.io-client';
 import { WebSocket, WebSocketServer as PlainServer } from 'ws';
 import { describe, expect, it, vi } from 'vitest';
-import { type HttpPlatform, type NestApp, type NestAppOptions, startNestApp } from './support/nest-app.js';
+import {
+  type HttpPlatform,
+  type NestApp,
+  type NestAppOptions,
+  realtime as aerie,
+  startNestApp,
+} from './support/nest-app.js';
 
 @WebSocketGateway({ path: '/ws' })
 class AerieGateway {
@@ -96,6 +102,14 @@ describe("an application with Nest's WsAdapter", () => {
     const [client, bare] = [await app.connect('alice'), await app.connect('alice', '/')];
     expect(await client.request('who')).toMatchObject({ data: 'aerie' });
     expect(await bare.request('who')).toMatchObject({ data: 'bare' });
+  });
+});
+
+describe('an application that installs Aerie twice', () => {
+  it('does not start, and says why', async () => {
+    await expect(startNestApp({ imports: [aerie()], providers: [AerieGateway] })).rejects.toThrow(
+      'RealtimeModule is in this application twice',
+    );
   });
 });
 

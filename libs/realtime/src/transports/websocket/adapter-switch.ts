@@ -37,9 +37,14 @@ export class AdapterSwitch implements WebSocketAdapter {
     this.#fallback = options.fallback;
   }
 
-  /** Takes the application's adapter slot. An adapter that is set later, or was before, goes beside Aerie's. */
+  /**
+   * Takes the application's adapter slot. An adapter that is set later, or was before, goes beside Aerie's.
+   * @throws Error where Aerie has it already.
+   */
   install(config: ApplicationConfig): void {
     const before: unknown = config.getIoAdapter();
+    if (before instanceof AdapterSwitch)
+      throw new Error('RealtimeModule is in this application twice: import one forRoot() or forRootAsync()');
     config.setIoAdapter(this);
     if (isAdapter(before)) this.#adopt(before);
     config.setIoAdapter = (adapter: WebSocketAdapter) => this.#adopt(adapter);
