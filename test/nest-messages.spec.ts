@@ -103,6 +103,22 @@ class WorkingGateway {
     throw new WsException({ code: 'conflict', message: 'twice' });
   }
 
+  /** As Nest's documentation turns the errors of a ValidationPipe into a WsException. */
+  @SubscribeMessage('ws-list')
+  wsList(): never {
+    throw new WsException([{ property: 'id', constraints: { isNumber: 'a number' } }]);
+  }
+
+  @SubscribeMessage('http-list')
+  httpList(): never {
+    throw new BadRequestException([{ property: 'id' }]);
+  }
+
+  @SubscribeMessage('ws-fields')
+  wsFields(): never {
+    throw new WsException({ email: 'is taken' });
+  }
+
   @SubscribeMessage('bug')
   async bug(): Promise<never> {
     throw new Error('the database password');
@@ -182,6 +198,9 @@ describe.each<HttpPlatform>(['express', 'fastify'])('messages on %s', (platform)
   it.each([
     ['missing', { code: 'not_found', message: 'no such order' }],
     ['ws-exception', { code: 'conflict', message: 'twice' }],
+    ['ws-list', { code: 'invalid', details: [{ property: 'id', constraints: { isNumber: 'a number' } }] }],
+    ['http-list', { code: 'invalid', message: 'Bad Request Exception', details: [{ property: 'id' }] }],
+    ['ws-fields', { code: 'invalid', details: { email: 'is taken' } }],
     ['bug', { code: 'internal', message: 'Internal server error' }],
     ['base-filter', { code: 'not_found', message: 'no such order' }],
     ['nobody-knows', { code: 'unknown_event' }],

@@ -26,11 +26,11 @@ function bodyOfHttpException(exception: HttpException): ErrorBody {
   const response: unknown = exception.getResponse();
   if (typeof response === 'string') return { code, message: response };
   const { message, code: own, details } = fieldsOf(response);
-  const list = Array.isArray(message) ? message : undefined;
+  const list: readonly unknown[] | undefined = Array.isArray(message) ? message : undefined;
+  const isText = list?.every((entry) => typeof entry === 'string') === true;
   return {
     code: isErrorCode(own) ? own : code,
-    message:
-      list === undefined ? (typeof message === 'string' ? message : exception.message) : list.join('; '),
+    message: isText ? list.join('; ') : typeof message === 'string' ? message : exception.message,
     ...(details !== undefined ? { details } : list !== undefined && { details: list }),
   };
 }
@@ -39,12 +39,18 @@ function bodyOfWsException(exception: WsException): ErrorBody {
   const error = exception.getError();
   if (typeof error === 'string')
     return { code: error === FORBIDDEN ? 'forbidden' : 'invalid', message: error };
-  const { code, message, details } = fieldsOf(error);
+  const { code, message, details = ownShape(error) } = fieldsOf(error);
   return {
     code: isErrorCode(code) ? code : 'invalid',
     message: typeof message === 'string' ? message : 'invalid',
     ...(details !== undefined && { details }),
   };
+}
+
+// An error of the application's own shape (a list of validation errors, say) says all that there is to say.
+function ownShape(error: unknown): unknown {
+  const { code, message } = fieldsOf(error);
+  return code === undefined && message === undefined ? error : undefined;
 }
 
 function fieldsOf(value: unknown): { message?: unknown; code?: unknown; details?: unknown } {
