@@ -26,7 +26,7 @@ import {
 } from '@nestjs/websockets';
 import { type ClientFacade, CurrentSession, type Session } from '@aerie/realtime';
 import { openClient } from '@aerie/realtime/testing';
-import { interval, map, type Observable, take } from 'rxjs';
+import { concat, interval, map, type Observable, of, take, throwError } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tokenFor } from './support/gateway.js';
@@ -91,6 +91,14 @@ class WorkingGateway {
   @SubscribeMessage('many')
   many(): Observable<number> {
     return interval(5).pipe(take(2));
+  }
+
+  @SubscribeMessage('one-then-missing')
+  oneThenMissing(): Observable<number> {
+    return concat(
+      of(1),
+      throwError(() => new NotFoundException('no more')),
+    );
   }
 
   @SubscribeMessage('missing')
@@ -192,6 +200,16 @@ describe.each<HttpPlatform>(['express', 'fastify'])('messages on %s', (platform)
     expect(client.received.filter(({ id }) => id === 'm')).toEqual([
       { id: 'm', data: 0, more: true },
       { id: 'm', data: 1, done: true },
+    ]);
+  });
+
+  it('get every value of an Observable before the error that ends it', async () => {
+    const client = await app.connect('alice');
+    client.socket.send('{"event":"one-then-missing","id":"o"}');
+    await client.frame(({ error }) => error !== undefined);
+    expect(client.received.filter(({ id }) => id === 'o')).toEqual([
+      { id: 'o', data: 1, more: true },
+      { id: 'o', error: { code: 'not_found', message: 'no more' } },
     ]);
   });
 

@@ -132,10 +132,9 @@ export class MessageAnswers {
     let open: Subscription | undefined;
     const subscription = sendStream(values, {
       id: task.message.id,
-      send: (frame) => {
-        if (!task.failed) this.#send(frame);
-      },
+      send: (frame) => this.#send(frame),
       fail: (error) => task.failWith(error),
+      hasFailed: () => task.failed,
       ended: () => {
         if (open !== undefined) this.#streams.delete(open);
         if (task.failed) this.#fail(task.message, task.failure);

@@ -5,6 +5,8 @@ export interface ReplySink {
   readonly id: MessageId | undefined;
   send(frame: unknown): void;
   fail(error: unknown): void;
+  /** A filter of the application has taken the failure: what then completes did not succeed. */
+  hasFailed(): boolean;
   /** Nothing more will come: it completed, failed, or was unsubscribed. */
   ended(): void;
 }
@@ -28,7 +30,8 @@ export function sendStream(values: Observable<unknown>, sink: ReplySink): Subscr
       fail(error);
     },
     complete: () => {
-      replies.complete();
+      if (sink.hasFailed()) replies.flush();
+      else replies.complete();
       subscription.unsubscribe();
     },
   });
