@@ -3,6 +3,7 @@ import {
   type CallHandler,
   type CanActivate,
   type ExecutionContext,
+  type INestApplication,
   Injectable,
   Module,
   type NestInterceptor,
@@ -216,12 +217,16 @@ describe('channel classes', () => {
 });
 
 /** Only compiled: what the types let through, and what not. */
-export function typed({ realtime }: Orders): void {
+export function typed({ realtime }: Orders, app: INestApplication): void {
   void realtime.user('alice').emit('order.status', { id: '7' });
   // @ts-expect-error -- data of another shape
   void realtime.user('alice').emit('order.status', { id: 7 });
   // @ts-expect-error -- no such event
   void realtime.broadcast('order.stats', { id: '7' });
+  // Without a map of events any may go out: Nest infers none from the class alone.
+  void app.get(RealtimeService).broadcast('anything', { at: 'all' });
+  void app.get(RealtimeService).user('alice').emit('anything', 7);
+  void app.get(RealtimeService).channel('room:7').publish('anything', undefined);
 }
 
 describe('RealtimeService and ConnectionRegistry', () => {

@@ -14,7 +14,9 @@ import type { Revocation } from './sessions/revocations.js';
 
 /** Event names and what travels with them. Declare one and share it with the client. */
 export type EventMap = Record<string, unknown>;
-type EventOf<Events> = keyof Events & string;
+// `app.get(RealtimeService)` infers `unknown`: then every event may go out.
+type EventOf<Events> = unknown extends Events ? string : keyof Events & string;
+type DataOf<Events, Event> = Event extends keyof Events ? Events[Event] : unknown;
 
 export interface PublishOptions {
   /** A repeat with the same key, within five minutes and in the same channel, announces nothing. Default: a random one. */
@@ -26,7 +28,7 @@ export interface ChannelHandle<Events> {
   /** Announces to every subscriber on every node. Failures are values. */
   publish<Event extends EventOf<Events>>(
     event: Event,
-    data: Events[Event],
+    data: DataOf<Events, Event>,
     options?: PublishOptions,
   ): Promise<PublishOutcome>;
 }
@@ -34,7 +36,7 @@ export interface ChannelHandle<Events> {
 /** One user, on whichever nodes its connections are. */
 export interface UserHandle<Events> {
   /** Sends a direct event to all of the user's connections. At most once. */
-  emit<Event extends EventOf<Events>>(event: Event, data: Events[Event]): Promise<PublishOutcome>;
+  emit<Event extends EventOf<Events>>(event: Event, data: DataOf<Events, Event>): Promise<PublishOutcome>;
   /** Closes all of the user's connections: 4403, or 4401 where it may come back. */
   disconnect(options?: { reconnect?: boolean }): Promise<CommandOutcome>;
   /** Takes the user out of a channel. */
@@ -98,7 +100,7 @@ export class RealtimeService<Events = EventMap> {
   /** Sends a direct event to every connection of every node. */
   broadcast<Event extends EventOf<Events>>(
     event: Event,
-    data: Events[Event],
+    data: DataOf<Events, Event>,
     { idempotencyKey }: PublishOptions = {},
   ): Promise<PublishOutcome> {
     assertEvent(event);
