@@ -2,6 +2,7 @@ import {
   ForbiddenException,
   HttpException,
   Injectable,
+  Logger,
   Scope,
   UnauthorizedException,
   type CanActivate,
@@ -13,7 +14,7 @@ import { AuthGuard, PassportModule, PassportStrategy } from '@nestjs/passport';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { ExtractJwt, Strategy } from 'passport-jwt';
 import { of, throwError, type Observable } from 'rxjs';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { ReceivedRequests } from '../../../../test/support/received-request.js';
 import type { Session } from '../connections/session.js';
 import {
@@ -260,5 +261,15 @@ describe('the configured authenticator', () => {
       status: 401,
       reason: 'algorithm',
     });
+  });
+
+  it('warns where no token can be good: the variable of the secret is not set, say', async () => {
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    await configured({ jwt: { secret } });
+    await configured({ useExisting: Mine }, [Mine]);
+    expect(warn).not.toHaveBeenCalled();
+    await configured({ jwt: { secret: undefined } });
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/auth\.jwt .*no token/));
+    warn.mockRestore();
   });
 });

@@ -1,11 +1,11 @@
-import { Inject, Injectable, type CanActivate, type OnModuleInit, type Type } from '@nestjs/common';
+import { Inject, Injectable, Logger, type CanActivate, type OnModuleInit, type Type } from '@nestjs/common';
 import { SCOPE_OPTIONS_METADATA } from '@nestjs/common/constants.js';
 import { ModuleRef } from '@nestjs/core';
 import { UnknownElementException } from '@nestjs/core/errors/exceptions/unknown-element.exception.js';
 import { JwtService } from '@nestjs/jwt';
 import type { Session } from '../connections/session.js';
 import type { Refusal } from '../refusal.js';
-import { type AuthOptions, REALTIME_AUTH_OPTIONS } from './auth-options.js';
+import { type AuthOptions, type JwtOptions, REALTIME_AUTH_OPTIONS } from './auth-options.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { GuardAuthenticator } from './guard-authenticator.js';
 import { JwtAuthenticator } from './jwt-authenticator.js';
@@ -39,6 +39,7 @@ export class ConfiguredAuthenticator extends Authenticator implements OnModuleIn
     const { options, moduleRef } = this;
     if ('useExisting' in options) return moduleRef.get<Authenticator>(options.useExisting, { strict: false });
     if ('fromGuard' in options) return new GuardAuthenticator(await this.#guard(options.fromGuard), options);
+    warnOfNoKey(options.jwt);
     return new JwtAuthenticator(this.#provided(JwtService) ?? new JwtService(), options.jwt);
   }
 
@@ -59,4 +60,10 @@ export class ConfiguredAuthenticator extends Authenticator implements OnModuleIn
       throw error;
     }
   }
+}
+
+// Otherwise an environment variable that is not set looks like a bad token, to everyone.
+function warnOfNoKey({ secret, jwksUrl }: JwtOptions): void {
+  if (secret === undefined && jwksUrl === undefined)
+    new Logger('AerieHandshake').warn('auth.jwt has neither a secret nor a jwksUrl: no token is good');
 }
