@@ -285,10 +285,17 @@ describe('asking why an open failed', () => {
   it('renews the credential after 401 and stops after the third in a row', async () => {
     server.refusal = { status: 401, code: 'unauthenticated' };
     const token = vi.fn(() => 'jwt');
-    const realtime = connect({ token });
+    const realtime = connect({ token, tokenVia: 'subprotocol' });
     expect((await when(realtime, 'stopped')).cause).toMatchObject({ code: 1006, reason: 'unauthenticated' });
     expect(token).toHaveBeenCalledTimes(3);
     expect(server.dryRuns.map(({ headers }) => headers.authorization)).toEqual(Array(3).fill('Bearer jwt'));
+  });
+
+  it('stops where the server takes no first message: it asks as it came, without the token', async () => {
+    server.refusal = { status: 401, code: 'unauthenticated' };
+    const realtime = connect({ token: () => 'jwt' });
+    expect((await when(realtime, 'stopped')).cause).toMatchObject({ code: 1006, reason: 'unauthenticated' });
+    expect(server.dryRuns.map(({ headers }) => headers.authorization)).toEqual(Array(3).fill(undefined));
   });
 
   it('counts 4001 to a first message like a 401', async () => {

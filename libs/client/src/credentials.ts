@@ -66,8 +66,7 @@ export class Credentials {
 
   socketAddress(value: string): SocketAddress {
     const url = this.#address(value).href;
-    const bearer =
-      this.#kind === 'token' && this.#via === 'subprotocol' ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
+    const bearer = this.#inHeader ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
     const first = this.#kind === 'token' && this.#via === 'message';
     return {
       url,
@@ -76,15 +75,19 @@ export class Credentials {
     };
   }
 
+  /** The attempt once more, with what it carried: a first message comes later, and its server may take none. */
   dryRun(value: string): DryRunRequest {
     const url = this.#address(value);
     url.protocol = url.protocol === 'wss:' ? 'https:' : 'http:';
-    const bearer = this.#kind === 'token' && this.#via !== 'query';
     return {
       url: url.href,
-      headers: bearer ? { authorization: `Bearer ${value}` } : {},
+      headers: this.#inHeader ? { authorization: `Bearer ${value}` } : {},
       credentials: this.#kind === 'cookie' ? 'include' : 'same-origin',
     };
+  }
+
+  get #inHeader(): boolean {
+    return this.#kind === 'token' && this.#via === 'subprotocol';
   }
 
   #address(value: string): URL {
