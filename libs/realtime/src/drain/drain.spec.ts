@@ -168,6 +168,21 @@ describe('Drain', () => {
     expect(node.registry.size).toBe(0);
   });
 
+  it('says goodbye also in a window of 0, as a development server has it', async () => {
+    const node = new Node({ windowMs: 0 });
+    const peers = [node.connect(), node.connect()];
+    const mute = node.connect({ mute: true });
+    const drained = node.drain.begin();
+    await vi.advanceTimersByTimeAsync(100);
+    for (const { closedWith, destroyed } of peers) {
+      expect(closedWith).toEqual(CLOSE.goingAway);
+      expect(destroyed).toBe(false);
+    }
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(mute.destroyed).toBe(true);
+    await drained;
+  });
+
   it('is joined, not started again, by whoever begins it twice', async () => {
     const node = new Node({ windowMs: 4_000 });
     const peer = node.connect();

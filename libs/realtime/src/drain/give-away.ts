@@ -21,7 +21,7 @@ interface Slot {
 
 const PACE_MS = 50;
 const NOTICES_PER_TURN = 500;
-/** How long goodbyes may take where everyone is closed at once. */
+/** How long goodbyes may take where everyone is closed at once, or in a window that is hardly one. */
 const GOODBYE_MS = 2_000;
 /** What was destroyed leaves the registry a moment later. */
 const AFTERMATH_MS = 1_000;
@@ -44,7 +44,7 @@ export class GiveAway {
     try {
       this.#plan();
       void this.#tellAll([...this.#queue]);
-      await whenEmpty(registry, pace === 'paced' ? windowMs : GOODBYE_MS);
+      await whenEmpty(registry, pace === 'paced' ? Math.max(windowMs, GOODBYE_MS) : GOODBYE_MS);
       for (const connection of registry.all()) connection.destroy();
       await whenEmpty(registry, AFTERMATH_MS);
     } finally {
