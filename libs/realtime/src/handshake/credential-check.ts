@@ -1,6 +1,7 @@
+import { isUserId } from '@aerie/protocol';
 import { Injectable, Logger } from '@nestjs/common';
 import type { Session } from '../connections/session.js';
-import type { Refusal } from '../refusal.js';
+import { Refusal } from '../refusal.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { redactedFault } from './redacted-fault.js';
 import { unavailable } from './refusals.js';
@@ -25,11 +26,17 @@ export class CredentialCheck {
     if (credential?.source === 'ticket')
       return dryRun ? this.tickets.peek(credential.value) : this.tickets.redeem(credential.value);
     try {
-      return await this.authenticator.authenticate(request, credential);
+      return named(await this.authenticator.authenticate(request, credential));
     } catch (error) {
       const { message, stack } = redactedFault(error, credential?.value);
       this.#logger.error(`the authenticator failed: ${message}`, stack);
       return unavailable('authenticator_failed');
     }
   }
+}
+
+// An application may read its user out of anything: whom it can't name must not share a channel with all the others.
+function named(outcome: Session | Refusal): Session | Refusal {
+  if (outcome instanceof Refusal || isUserId(outcome.user)) return outcome;
+  throw new TypeError('it returned a session without a user of 1-128 bytes');
 }

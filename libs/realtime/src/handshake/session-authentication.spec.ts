@@ -140,6 +140,19 @@ describe('authenticating a request', () => {
     error.mockRestore();
   });
 
+  it.each([{}, { user: '' }, { user: 42 }])(
+    'answers 503 where the authenticator names no user: %j',
+    async (named) => {
+      const error = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+      authenticator.answer = () => ({ ...alice, user: undefined, ...named }) as Session;
+      const request = await received('/ws');
+      expect(await authentication.authenticate(request)).toMatchObject({ status: 503, code: 'unavailable' });
+      expect(request.session).toBeUndefined();
+      expect(error).toHaveBeenCalledOnce();
+      error.mockRestore();
+    },
+  );
+
   it('tells whether anything claims to be a credential', async () => {
     const has = async (target: string, ...lines: string[]): Promise<boolean> =>
       authentication.hasCredential(await received(target, ...lines));
