@@ -57,6 +57,23 @@ function statuses(of: RealtimeClient): RealtimeState['status'][] {
 }
 
 describe('opening', () => {
+  it('keeps what the application sends before the welcome, as a handleConnection does', async () => {
+    server.greet = (peer) => {
+      peer.send({ event: 'greeting', data: 1 });
+      peer.welcome();
+      peer.send({ event: 'greeting', data: 2 });
+    };
+    const realtime = client();
+    const heard: unknown[] = [];
+    realtime.on('greeting', (data) => heard.push([realtime.state.status, data]));
+    await vi.waitFor(() =>
+      expect(heard).toEqual([
+        ['open', 1],
+        ['open', 2],
+      ]),
+    );
+  });
+
   it('connects at first use, not before', async () => {
     const realtime = client();
     const seen = statuses(realtime);

@@ -25,6 +25,7 @@ export interface TransportEvents {
   readonly end: (ending: Ending) => void;
 }
 
+const MAX_EARLY_FRAMES = 100;
 const LOST = { code: 1006, reason: '' };
 
 /** One attempt and what comes of it: credential, socket, `$auth`, `$welcome`, frames, end, and the question why. */
@@ -37,6 +38,8 @@ export class Transport {
   #socket: WebSocketLike | undefined;
   #liveness: Liveness | undefined;
   #credential = '';
+  /** What the application sent before `$welcome`: a gateway's `handleConnection` greets its client. */
+  readonly #early: ServerFrame[] = [];
   #welcomedAt: number | undefined;
   #error: ErrorBody | undefined;
   #ended = false;
@@ -111,6 +114,11 @@ export class Transport {
     else if (frame.kind === 'error') this.#error = frame.error;
     else if (frame.kind === 'system' && frame.event === SYSTEM.welcome && isFields(frame.data))
       this.#welcome(frame.data);
+    else if (frame.kind === 'direct' || frame.kind === 'publication') this.#keep(frame);
+  }
+
+  #keep(frame: ServerFrame): void {
+    if (this.#early.length < MAX_EARLY_FRAMES) this.#early.push(frame);
   }
 
   #welcome(data: unknown): void {
@@ -122,6 +130,7 @@ export class Transport {
       dead: () => this.#end({ ...LOST, reason: 'no sign of life' }),
     });
     this.#events.welcome(welcome);
+    for (const frame of this.#early.splice(0)) if (!this.#ended) this.#events.frame(frame);
     // The answer tells how far off the clock is by which the session is renewed.
     if (welcome.expiresAt !== null) this.#ping();
   }
