@@ -1,3 +1,4 @@
+import type { Response } from 'express';
 import {
   type CanActivate,
   ConflictException,
@@ -225,5 +226,27 @@ describe('what lives per request', () => {
     ],
   ])('is refused at boot: %s', async (_name, providers, message) => {
     await expect(startNestApp({ providers })).rejects.toThrow(message);
+  });
+});
+
+/** Answers by itself, as an HTTP guard may that was written for Express. */
+@Injectable()
+class PaywallGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    context.switchToHttp().getResponse<Response>().status(402).json({ pay: 'first' });
+    return false;
+  }
+}
+
+@WebSocketGateway({ path: '/ws' })
+@UseGuards(PaywallGuard)
+class PaidGateway {}
+
+describe('a guard that answers by itself on Express', () => {
+  it('is what the client is told', async () => {
+    await using app = await startNestApp({ providers: [PaidGateway] }, { platform: 'express' });
+    const answer = await app.probe('alice');
+    expect(answer).toMatchObject({ status: 402 });
+    expect(JSON.stringify(answer)).toContain('first');
   });
 });

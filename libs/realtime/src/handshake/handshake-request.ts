@@ -78,5 +78,13 @@ export function prepareResponse(request: IncomingMessage, platform: Platform): S
   const response = new ServerResponse(request);
   if (platform.response !== undefined) Object.setPrototypeOf(response, platform.response);
   Object.defineProperty(response, 'req', { value: request, writable: true, configurable: true });
+  if (platform.response !== undefined) linkBack(request, response);
   return response;
+}
+
+// Express' `json()` asks the request whether what the client has is fresh, and that asks the response. Weakly: the request
+// lives as long as its connection, the response should not.
+function linkBack(request: IncomingMessage, response: ServerResponse): void {
+  const answer = new WeakRef(response);
+  Object.defineProperty(request, 'res', { get: () => answer.deref(), configurable: true, enumerable: false });
 }
