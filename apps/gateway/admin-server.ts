@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { HttpEdge, type Route } from '@aerie/realtime';
 
+/** Some scrapers and people; more would cost descriptors that the admission does not count. */
+const MAX_CONNECTIONS = 16;
+
 export interface AdminServerOptions {
   readonly port: number;
   readonly host: string;
@@ -17,6 +20,7 @@ export class AdminServer implements OnApplicationBootstrap, OnApplicationShutdow
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
+    this.#server.maxConnections = MAX_CONNECTIONS;
     for (const route of options.routes) this.#edge.add(route);
     this.#edge.attach(this.#server);
   }

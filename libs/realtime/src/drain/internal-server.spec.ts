@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { Drain } from './drain.js';
@@ -87,6 +88,16 @@ describe('InternalServer', () => {
     expect((await ask('POST', '/internal/drain', { origin: 'http://localhost' })).status).toBe(403);
     expect(drain.phase).toBe('idle');
     expect((await ask('GET', '/internal/state', { host: `localhost:${server.port}` })).status).toBe(200);
+  });
+
+  it('holds a few connections at a time: descriptors are for clients', async () => {
+    const idlers = Array.from({ length: 40 }, () => connect(server.port, '127.0.0.1'));
+    let open = idlers.length;
+    for (const socket of idlers) socket.on('error', () => undefined).on('close', () => (open -= 1));
+    for (const socket of idlers) socket.resume();
+    await vi.waitFor(() => expect(open).toBe(8));
+    for (const socket of idlers) socket.destroy();
+    await vi.waitFor(async () => expect((await ask('GET', '/internal/state')).status).toBe(200));
   });
 
   it('does not start on a port that is taken', async () => {

@@ -9,6 +9,8 @@ import type { Drain } from './drain.js';
 
 const LOOPBACK_HOSTS = new Set(['127.0.0.1', 'localhost', '[::1]']);
 const CLOSE_MS = 1_000;
+/** A preStop hook and a few who look; more would cost descriptors that the admission does not count. */
+const MAX_CONNECTIONS = 8;
 
 export interface InternalServerOptions {
   readonly drain: Drain;
@@ -30,6 +32,7 @@ export class InternalServer implements OnApplicationBootstrap, OnApplicationShut
     this.#drain = drain;
     this.#wantedPort = port;
     this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
   /** The port it listens on; 0 before. */
