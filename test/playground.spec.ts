@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type RunningGateway, startGateway } from './support/gateway.js';
+
+const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const executablePath = BROWSERS.find((path) => existsSync(path));
+
+let gateway: RunningGateway;
+let browser: Browser;
+
+beforeAll(async () => {
+  if (executablePath === undefined) return;
+  gateway = await startGateway({ NODE_ENV: 'development', DEV: '1' });
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+});
+afterAll(async () => {
+  await browser?.close();
+  await gateway?.stop();
+});
+
+it.skipIf(executablePath === undefined).each([320, 360, 390, 560, 980, 1_440])(
+  'fits a window that is %i pixels wide, with both users connected',
+  async (width) => {
+    const page = await browser.newPage({ viewport: { width, height: 800 } });
+    await page.goto(gateway.url);
+    await page.click('#start');
+    await page.getByText('Connected as bob').waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+    await page.close();
+  },
+);
