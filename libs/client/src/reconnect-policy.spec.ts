@@ -75,6 +75,17 @@ describe('reconnect policy', () => {
     });
   });
 
+  it.each([
+    ['401', { ...lost, answer: { status: 401 } }],
+    ['4001', { code: 4001, reason: 'token invalid' }],
+  ])(
+    'gives the new credential after %s a second of its own: `iat` counts whole ones',
+    (_, refused: Ending) => {
+      expect(nextStep(refused, NO_TRIES, () => 0)).toMatchObject({ ms: 1_000, patient: true });
+      expect(nextStep(refused, { attempt: 1, authFailures: 1 }, half)).toMatchObject({ ms: 1_500 });
+    },
+  );
+
   it('counts refused credentials anew after anything else', () => {
     const before = { attempt: 1, authFailures: 2 };
     const others: Ending[] = [

@@ -7,6 +7,11 @@ import type { Cause } from './state.js';
 export const STABLE_MS = 10_000;
 /** So many refused credentials in a row end the attempts. */
 export const MAX_AUTH_FAILURES = 3;
+/**
+ * Before another credential is tried. A token says in whole seconds when it was issued: one of the second in which its
+ * predecessor was revoked looks as old as that.
+ */
+const NEXT_CREDENTIAL_MS = 1_000;
 /** Spread on top of a wait the server chose, as all its clients were told at once. */
 export const SPREAD_MS = 250;
 /** A server that asked for patience gets a window that starts at 500 ms * 2^2. */
@@ -39,7 +44,7 @@ export const NO_TRIES: Tries = { attempt: 0, authFailures: 0 };
 
 export type Step =
   | { readonly action: 'stop'; readonly cause: Cause }
-  /** `patient`: the server asked for this wait, so nothing may shorten it. */
+  /** `patient`: to come back sooner would be refused, so nothing may shorten it. */
   | {
       readonly action: 'wait';
       readonly ms: number;
@@ -88,7 +93,7 @@ function afterAuthFailure(decision: Decision): Step {
   if (authFailures >= MAX_AUTH_FAILURES) {
     return { action: 'stop', cause: { ...decision.cause, reason: 'unauthenticated' } };
   }
-  return wait(decision, { authFailures });
+  return wait(decision, { authFailures, leastMs: NEXT_CREDENTIAL_MS });
 }
 
 /** Whatever was no refused credential interrupts the row of those. */
