@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type RunningGateway, startGateway } from './support/gateway.js';
+import { API_KEY, type RunningGateway, startGateway } from './support/gateway.js';
 
 const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const executablePath = BROWSERS.find((path) => existsSync(path));
@@ -30,3 +30,19 @@ it.skipIf(executablePath === undefined).each([320, 360, 390, 560, 980, 1_440])(
     await page.close();
   },
 );
+
+it.skipIf(executablePath === undefined)('revokes a user so that a new token is taken again', async () => {
+  const page = await browser.newPage();
+  await page.goto(gateway.url);
+  await page.click('#start');
+  await page.getByText('Connected as bob').waitFor();
+  await page.fill('#server-form [name=key]', API_KEY);
+  await page.waitForTimeout(1_000); // bob's token is of an earlier second
+  await page.selectOption('#server-form [name=operation]', 'revoke');
+  await page.click('#server-form button.primary');
+  await page.getByText('Closed 4401').first().waitFor();
+  await page.waitForTimeout(1_000); // `iat` counts whole seconds
+  await page.click('#start');
+  await page.getByText('Connected as bob').waitFor({ timeout: 5_000 });
+  await page.close();
+});

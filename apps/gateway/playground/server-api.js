@@ -5,7 +5,7 @@ const OPERATIONS = {
   broadcast: ['POST', { event: 'announcement', data: { text: 'to everybody' } }],
   disconnect: ['POST', { user: 'bob', reconnect: false }],
   unsubscribe: ['POST', { user: 'bob', channel: 'public:lobby' }],
-  revoke: ['POST', { user: 'bob' }],
+  revoke: ['POST', () => ({ user: 'bob', issuedBefore: Date.now() })],
   connections: ['GET', { user: 'alice' }],
   info: ['GET', {}],
 };
@@ -39,7 +39,8 @@ export class ServerApi {
 
   #choose() {
     const [method, example] = OPERATIONS[this.#form.elements.operation.value];
-    this.#form.elements.input.value = JSON.stringify(example, null, 2);
+    const value = typeof example === 'function' ? example() : example;
+    this.#form.elements.input.value = JSON.stringify(value, null, 2);
     this.#form.querySelector('.input-name').textContent = method === 'GET' ? 'Query, as JSON' : 'Body';
     this.#showCurl();
   }
