@@ -6,6 +6,7 @@ import {
   Injectable,
   Logger,
   Scope,
+  ServiceUnavailableException,
   type Type,
   UnauthorizedException,
   UseGuards,
@@ -165,6 +166,17 @@ describe('the guards of gateway classes', () => {
     const guards = await guardsOf(ThrowingGateway);
     ThrowingGuard.toThrow = thrown;
     await expect(run(guards)).resolves.toMatchObject({ code, status, message });
+  });
+
+  it.each([
+    [new ServiceUnavailableException(), 2],
+    [new HttpException('slowly', 429), 2],
+    [new ForbiddenException(), undefined],
+  ])('say when to come back where that helps: %s', async (thrown, retryAfterSeconds) => {
+    const guards = await guardsOf(ThrowingGateway);
+    ThrowingGuard.toThrow = thrown;
+    const refusal = await run(guards);
+    expect(refusal?.retryAfterSeconds).toBe(retryAfterSeconds);
   });
 
   it('that have answered by themselves have refused', async () => {

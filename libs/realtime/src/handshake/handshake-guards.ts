@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http';
+import { ERROR_STATUS, type ErrorBody } from '@aerie/protocol';
 import { type CanActivate, HttpException, Logger, type Type } from '@nestjs/common';
 import { GUARDS_METADATA } from '@nestjs/common/internal';
 import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
 import { expectedError } from '../expected-error.js';
 import { Refusal } from '../refusal.js';
 import type { HandshakeRequest } from './authenticator.js';
+import { RETRY_AFTER_SECONDS } from './refusals.js';
 
 /** A gateway class in the application, with the module that holds it. */
 export interface GuardedClass {
@@ -62,8 +64,18 @@ export class HandshakeGuards {
       return new Refusal('internal', 'Internal server error', { reason: 'guard_failed' });
     }
     const status = error instanceof HttpException ? error.getStatus() : undefined;
-    return new Refusal(body.code, body.message, { reason: 'guard', ...(status !== undefined && { status }) });
+    return refusedBy(body, status);
   }
+}
+
+// Nest's exceptions can't say when to come back, and every 429 and 503 of a handshake does.
+function refusedBy({ code, message }: ErrorBody, status: number = ERROR_STATUS[code]): Refusal {
+  const mayPass = status === 429 || status === 503;
+  return new Refusal(code, message, {
+    reason: 'guard',
+    status,
+    ...(mayPass && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
+  });
 }
 
 function compile({ instance }: GuardedClass, contexts: ExternalContextCreator): Run {

@@ -1,6 +1,7 @@
 import { Refusal } from '../refusal.js';
 
-const RETRY_AFTER_SECONDS = 2;
+/** When to come back after a refusal that says no better. */
+export const RETRY_AFTER_SECONDS = 2;
 
 /**
  * "We don't know you." One text for every cause, so that the answer is no oracle for whoever tries tokens out; `reason`
