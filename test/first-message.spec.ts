@@ -86,6 +86,23 @@ describe('a client that says who it is in its first message', () => {
     expect(await pinger.closed).toEqual(POLICY);
   });
 
+  it.each([
+    ['is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, { code: 1007, reason: 'not utf-8' }],
+    ['has no mask', '{"event":"$ping"}', { mask: false }, { code: 1002, reason: 'protocol error' }],
+  ])('is told why, as anyone, where its first frame %s', async (_what, frame, options, close) => {
+    using client = await open();
+    client.socket.send(frame, { binary: false, ...options });
+    expect(await client.closed).toEqual(close);
+  });
+
+  it('is told so where its first frame is larger than any may be', async () => {
+    const small = await startGateway({ MAX_FRAME_BYTES: '1024' });
+    using client = await openClient(small.ws());
+    client.socket.send('x'.repeat(1_025));
+    expect(await client.closed).toEqual({ code: 1009, reason: 'frame too large' });
+    await small.stop();
+  });
+
   it('is closed with 4002 after 5 s, which pings do not extend and get no answer to', async () => {
     const startedAt = performance.now();
     using silent = await open();

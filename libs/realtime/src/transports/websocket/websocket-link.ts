@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { CLOSE, type Close } from '@aerie/protocol';
+import { CLOSE } from '@aerie/protocol';
 import type { Connection, ConnectionEnd } from '../../connections/connection.js';
 import type { Heartbeat, Pulse } from '../../connections/heartbeat.js';
 import { pongFrame } from './frame.js';
@@ -96,7 +96,7 @@ export class WebSocketLink implements Pulse {
 
   #closeWished(wish: CloseWish): void {
     if (wish.by === 'peer') this.#options.connection.peerCloses(wish.code);
-    else this.#options.connection.close(closeFor(wish.code));
+    else this.#options.connection.close(wish.close);
   }
 
   #ended(code: number, reason: Buffer): void {
@@ -106,10 +106,4 @@ export class WebSocketLink implements Pulse {
     connection.ended();
     this.#options.onEnd(end);
   }
-}
-
-function closeFor(code: number): Close {
-  if (code === CLOSE.tooLarge.code) return CLOSE.tooLarge;
-  if (code === CLOSE.notUtf8.code) return CLOSE.notUtf8;
-  return CLOSE.protocolError;
 }
