@@ -182,12 +182,13 @@ let opened = 0;
 
 @Injectable()
 class Moody implements CanActivate {
-  canActivate(context: ExecutionContext): boolean {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const { session, url } = context.switchToHttp().getRequest<HandshakeRequest>();
     asked.push(`${session?.user} ${url}`);
     if (session?.user === 'unwelcome') return false;
     if (session?.user === 'unknown') throw new UnauthorizedException();
     if (session?.user === 'unlucky') throw new ServiceUnavailableException();
+    if (session?.user === 'pending') return new Promise(() => undefined);
     return true;
   }
 }
@@ -226,13 +227,17 @@ describe('the guards of a gateway class', () => {
     ['unwelcome', 1008],
     ['unknown', 1008],
     ['unlucky', 1013],
-  ])('that refuse %s end the connection with %i, unseen by the gateway', async (user, code) => {
-    const before = opened;
-    using client = await openClient(app.ws());
-    client.send('$auth', { token: tokenFor(user) });
-    expect((await client.closed).code).toBe(code);
-    expect([opened, registered(), client.received]).toEqual([before, 0, []]);
-  });
+    ['pending', 1013],
+  ])(
+    'that refuse %s, or never answer, end the connection with %i, unseen by the gateway',
+    async (user, code) => {
+      const before = opened;
+      using client = await openClient(app.ws());
+      client.send('$auth', { token: tokenFor(user) });
+      expect((await client.closed).code).toBe(code);
+      expect([opened, registered(), client.received]).toEqual([before, 0, []]);
+    },
+  );
 
   it('that refuse count as failures, as they do before the 101', async () => {
     const headers = { 'x-forwarded-for': someAddress() };

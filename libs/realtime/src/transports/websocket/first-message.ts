@@ -59,6 +59,12 @@ export class FirstMessage implements Quarantined {
 
   /** Its time is up, its place was taken, or the node stops. */
   close(close: Close): void {
+    // It said who it is in time: that this could not be checked is ours, and coming back at once would not help.
+    if (this.#authenticating && close === CLOSE.authTimeout)
+      return this.#refuse(
+        CLOSE.overloaded,
+        new Refusal('unavailable', 'not checked in time', { reason: 'slow_auth' }),
+      );
     this.#refuse(close, new Refusal('unauthenticated', close.reason, { reason: 'no_auth' }));
   }
 
