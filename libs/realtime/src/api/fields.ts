@@ -1,4 +1,12 @@
-import { isChannelName, isEventName, isUserId, LIMITS, utf8Length } from '@aerie/protocol';
+import {
+  isChannelName,
+  isEventName,
+  isUserChannel,
+  isUserId,
+  LIMITS,
+  userOfChannel,
+  utf8Length,
+} from '@aerie/protocol';
 import { z } from 'zod';
 
 /** The fields that several operations share, held to the protocol's own rules. */
@@ -6,6 +14,11 @@ export const fields = {
   channel: z
     .string()
     .refine(isChannelName, `must be 1-${LIMITS.channelBytes} bytes of A-Z a-z 0-9 _ . : @ % = + -`)
+    // Nobody could ever be in it: what is published there would be lost without a word.
+    .refine(
+      (channel) => !isUserChannel(channel) || !isChannelName(channel) || userOfChannel(channel) !== undefined,
+      'must be user: and the id, percent-encoded but for A-Z a-z 0-9 - . _',
+    )
     .meta({ minLength: 1, maxLength: LIMITS.channelBytes, examples: ['public:lobby'] }),
   event: z
     .string()

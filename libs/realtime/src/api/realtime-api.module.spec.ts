@@ -208,6 +208,11 @@ describe('the server API', () => {
       invalid(['channel', expect.stringContaining('1-200 bytes')]),
     ],
     [
+      "a user's channel that is nobody's, as the id is not percent-encoded",
+      { channel: 'user:ada@example.com', event: 'say' },
+      invalid(['channel', expect.stringContaining('percent-encoded')]),
+    ],
+    [
       "an event of the system's",
       { channel: 'a', event: '$welcome' },
       invalid(['event', expect.stringContaining('not start with $')]),
