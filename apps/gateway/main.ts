@@ -10,6 +10,9 @@ import { PinoLogger } from './pino-logger.js';
 
 const KEEP_ALIVE_MS = 65_000;
 const HEADERS_MS = 10_000;
+const REQUEST_MS = 15_000;
+/** Node looks for requests past their time this often; its default of 30 s would let headers take 40 s. */
+const CHECK_MS = 1_000;
 
 async function bootstrap(env: GatewayEnv): Promise<void> {
   const app = await NestFactory.create<NestExpressApplication>(GatewayModule.for(env), {
@@ -22,6 +25,9 @@ async function bootstrap(env: GatewayEnv): Promise<void> {
   const server = app.getHttpServer();
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = HEADERS_MS;
+  server.requestTimeout = REQUEST_MS;
+  // An option of createServer, which Nest calls; read when the server begins to listen.
+  Object.assign(server, { connectionsCheckingInterval: CHECK_MS });
   await app.listen(env.http.port, env.http.host);
   await drainOnSignals(app);
   greet(env, await app.getUrl(), app.get(InternalServer).port);
