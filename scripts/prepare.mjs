@@ -24,7 +24,8 @@ const NOT_SOURCES = /(^|\/)(node_modules|dist)(\/|$)|\.spec\.ts$/;
 refuseOldNode();
 install();
 if (process.argv.includes('--build')) build();
-if (process.argv.includes('--redis')) await findRedis();
+if (process.argv.includes('--redis')) await ensure('redis-server.mjs', 'ensureRedisServer');
+if (process.argv.includes('--chromium')) await ensure('chromium.mjs', 'ensureChromium');
 
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -104,10 +105,10 @@ function filesUnder(folder) {
     .filter((path) => !NOT_SOURCES.test(path));
 }
 
-async function findRedis() {
-  const { ensureRedisServer } = await import('./redis-server.mjs');
+async function ensure(script, program) {
+  const programs = await import(`./${script}`);
   try {
-    ensureRedisServer();
+    programs[program]();
   } catch (error) {
     fail(error.message);
   }

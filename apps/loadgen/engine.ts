@@ -36,7 +36,7 @@ export interface Measured {
 export type EngineMode = 'fanout' | 'echo' | 'connect' | 'idle';
 export type EngineArguments = readonly (readonly [name: string, value: string | number])[];
 
-/** Compiles the generator unless that was done since its sources changed. Throws where there is no C compiler. */
+/** Compiles the generator unless that was done since its sources changed. Throws where no C compiler can be had. */
 export function compileEngine(): void {
   const sources = readdirSync(SOURCES).map((name) => join(SOURCES, name));
   const compiledAt = statSync(BINARY, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -49,8 +49,10 @@ export function compileEngine(): void {
 }
 
 /** Compiles C sources into one program. Throws with the compiler's words, or with how to get one. */
-export function compile(sources: readonly string[], binary: string): void {
-  const { error, status, stderr } = spawnSync('cc', [
+function compile(sources: readonly string[], binary: string): void {
+  const found = spawnSync(process.execPath, [join(ROOT, 'scripts/c-compiler.mjs')], { encoding: 'utf8' });
+  if (found.status !== 0) throw new Error(found.stderr);
+  const { status, stderr } = spawnSync(found.stdout.trim(), [
     '-O2',
     '-Wall',
     '-Wextra',
@@ -59,8 +61,6 @@ export function compile(sources: readonly string[], binary: string): void {
     binary,
     ...sources,
   ]);
-  if (error !== undefined)
-    throw new Error('the load generator needs a C compiler: install one (Debian: apt-get install gcc)');
   if (status !== 0) throw new Error(`cc failed:\n${stderr.toString()}`);
 }
 
