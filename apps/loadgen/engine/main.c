@@ -150,7 +150,9 @@ static int contains(const struct frame *frame, const char *part) {
   return memmem(frame->payload, frame->size, part, strlen(part)) != NULL;
 }
 
+/* A frame may come with the 101, before anything was sent. */
 static void prepare(struct connection *connection, const struct frame *frame) {
+  advance(connection);
   if (connection->step < options.step_count) {
     if (!contains(frame, options.steps[connection->step].text)) return;
     connection->step += 1;
@@ -372,7 +374,7 @@ static void run_load(void) {
   while (under_way > 0 && now_ns() < given_up && closed_by_server <= (uint64_t)options.stuck) turn(1);
 }
 
-/* Connections a second: each is dropped as soon as it is upgraded and replaced by the next. */
+/* Connections a second: each is dropped once it is upgraded and greeted, and replaced by the next. */
 static void run_connects(void) {
   uint64_t began = now_ns();
   uint64_t warm = began + (uint64_t)(options.warmup_seconds * 1e9), end = warm + (uint64_t)(options.seconds * 1e9);
@@ -380,12 +382,12 @@ static void run_connects(void) {
     if (!measuring && now >= warm) measure(now);
     for (int index = 0; index < options.connections; index += 1) {
       struct connection *connection = &connections[index];
-      if (connection->fd >= 0 && connection->state != OPEN) continue;
+      if (connection->fd >= 0 && !connection->ready) continue;
       if (connection->fd >= 0) {
         if (measuring) deliveries += 1, record(&latencies, now - connection->sent_at);
         drop(connection);
       }
-      *connection = (struct connection){.fd = -1, .index = index, .step = MAX_STEPS + 1, .sent_at = now};
+      *connection = (struct connection){.fd = -1, .index = index, .sent_at = now};
       if (begin_connect(connection, port_of(connection), 0) < 0) fail("no more sockets");
       watch(connection, EPOLLOUT, EPOLL_CTL_ADD);
     }
