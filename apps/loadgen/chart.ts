@@ -33,7 +33,7 @@ function heightOf({ peers }: CaseResult): number {
 }
 
 function groupOf({ title, unit, more, peers }: CaseResult, top: number): string {
-  const shown = peers.filter(({ value }) => !Number.isNaN(value));
+  const shown = peers.filter(({ value }) => Number.isFinite(value));
   const largest = Math.max(...shown.map(({ value }) => value));
   const heading = `<text x="20" y="${top + 4}" font-weight="600" fill="#111827">${escaped(title)} <tspan fill="#6b7280" font-weight="400">${escaped(unit)}, ${more ? 'more' : 'less'} is better</tspan></text>`;
   const bars = shown.map(({ peer, value }, index) => {

@@ -60,6 +60,7 @@ static void set_option(struct options *options, const char *name, char *value) {
   else if (strcmp(name, "--probe-ms") == 0) options->probe_ms = atoi(value);
   else if (strcmp(name, "--warmup") == 0) options->warmup_seconds = atof(value);
   else if (strcmp(name, "--seconds") == 0) options->seconds = atof(value);
+  else if (strcmp(name, "--patience") == 0) options->patience_seconds = atof(value);
   else usage("unknown option", name);
 }
 
@@ -74,6 +75,7 @@ void read_options(struct options *options, int count, char **arguments) {
       .window = 1,
       .warmup_seconds = 1,
       .seconds = 3,
+      .patience_seconds = 20,
   };
   if (count < 2) usage("no mode", "fanout, echo, connect or idle");
   options->mode = mode_of(arguments[1]);

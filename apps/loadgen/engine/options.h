@@ -44,6 +44,7 @@ struct options {
   int probe_ms; /* a ping on an idle connection this often; 0: none */
   double warmup_seconds;
   double seconds;
+  double patience_seconds; /* how long it waits at the end for what is missing */
 };
 
 /* Ends the process with a message where the arguments make no plan. */

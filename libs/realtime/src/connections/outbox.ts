@@ -34,8 +34,8 @@ export class Outbox implements Debtor {
   #oldest = 0;
   #next = 0;
   #waitingBytes = 0;
-  /** Frames with a key that the wire has not begun. */
-  readonly #replaceable = new Map<string, Owed>();
+  /** Frames with a key that the wire has not begun; few connections ever have one. */
+  #replaceable: Map<string, Owed> | undefined;
   #closed = false;
   #released = false;
   #whenEmpty: (() => void) | undefined;
@@ -57,7 +57,7 @@ export class Outbox implements Debtor {
   push(bytes: Uint8Array, conflateKey?: string): void {
     if (this.#closed) return;
     if (this.bytesOwed === 0 && bytes.byteLength <= UNMETERED_BYTES) return this.#wire.write(bytes);
-    const replaced = conflateKey === undefined ? undefined : this.#replaceable.get(conflateKey);
+    const replaced = conflateKey === undefined ? undefined : this.#replaceable?.get(conflateKey);
     if (this.#overflows(bytes.byteLength, replaced?.bytes.byteLength ?? 0)) return this.#options.onOverflow();
     if (replaced !== undefined) return this.#replace(replaced, bytes);
     this.#append({ bytes, handed: 0, key: conflateKey });
@@ -81,7 +81,7 @@ export class Outbox implements Debtor {
   discard(): void {
     const begun = (this.#frames[this.#next]?.handed ?? 0) > 0 ? 1 : 0;
     for (const frame of this.#frames.splice(this.#next + begun)) this.#forget(frame);
-    this.#replaceable.clear();
+    this.#replaceable = undefined;
   }
 
   /** Forgets everything: the wire is gone. */
@@ -93,7 +93,7 @@ export class Outbox implements Debtor {
     this.#frames = [];
     this.#oldest = 0;
     this.#next = 0;
-    this.#replaceable.clear();
+    this.#replaceable = undefined;
     this.#options.budget.settled(this);
   }
 
@@ -105,7 +105,7 @@ export class Outbox implements Debtor {
   #append(frame: Owed): void {
     this.#frames.push(frame);
     this.#waitingBytes += frame.bytes.byteLength;
-    if (frame.key !== undefined) this.#replaceable.set(frame.key, frame);
+    if (frame.key !== undefined) (this.#replaceable ??= new Map()).set(frame.key, frame);
     this.#options.budget.retain(frame.bytes, this);
   }
 
@@ -131,28 +131,28 @@ export class Outbox implements Debtor {
   }
 
   #handSlice(frame: Owed, room: number): void {
-    if (frame.key !== undefined && frame.handed === 0) this.#replaceable.delete(frame.key);
+    if (frame.key !== undefined && frame.handed === 0) this.#replaceable?.delete(frame.key);
     const slice = frame.bytes.subarray(frame.handed, frame.handed + room);
     frame.handed += slice.byteLength;
     this.#waitingBytes -= slice.byteLength;
     const whole = frame.handed === frame.bytes.byteLength;
     if (whole) this.#next += 1;
-    this.#wire.write(slice, whole ? this.#onFrameTaken : this.#onSliceTaken);
+    this.#wire.write(slice, () => (whole ? this.#frameTaken() : this.#sliceTaken()));
   }
 
-  readonly #onSliceTaken = (): void => {
+  #sliceTaken(): void {
     if (!this.#released && this.backedUp) this.#hand();
-  };
+  }
 
-  readonly #onFrameTaken = (): void => {
+  #frameTaken(): void {
     if (this.#released) return;
     const taken = this.#frames[this.#oldest];
     if (taken !== undefined) this.#options.budget.release(taken.bytes);
     this.#oldest += 1;
     if (this.#oldest === this.#frames.length) this.#options.budget.settled(this);
     this.#compact();
-    this.#onSliceTaken();
-  };
+    this.#sliceTaken();
+  }
 
   #compact(): void {
     if (this.#oldest < COMPACT_AT && this.#oldest < this.#frames.length) return;

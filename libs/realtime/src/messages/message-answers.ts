@@ -32,7 +32,8 @@ export interface MessageAnswersOptions {
 /** Runs the handlers of one connection's messages and sends what comes of them: replies, streams of replies, errors. */
 export class MessageAnswers {
   readonly #options: MessageAnswersOptions;
-  readonly #streams = new Set<Subscription>();
+  /** Few connections have any. */
+  #streams: Set<Subscription> | undefined;
   #underWay = 0;
 
   constructor(options: MessageAnswersOptions) {
@@ -58,7 +59,7 @@ export class MessageAnswers {
 
   /** The connection is gone: open streams of replies are released. */
   end(): void {
-    for (const stream of this.#streams) stream.unsubscribe();
+    for (const stream of this.#streams ?? []) stream.unsubscribe();
   }
 
   /** For its own tasks: the deadline has passed. */
@@ -127,7 +128,7 @@ export class MessageAnswers {
 
   #stream(task: Task, values: Observable<unknown>): void {
     if (!this.#options.connection.isOpen) return;
-    if (this.#streams.size >= OPEN_STREAMS)
+    if ((this.#streams?.size ?? 0) >= OPEN_STREAMS)
       return this.#fail(task.message, new Refusal('limit_exceeded', 'too many open streams'));
     let open: Subscription | undefined;
     const subscription = sendStream(values, {
@@ -136,12 +137,13 @@ export class MessageAnswers {
       fail: (error) => task.failWith(error),
       hasFailed: () => task.failed,
       ended: () => {
-        if (open !== undefined) this.#streams.delete(open);
+        if (open !== undefined) this.#streams?.delete(open);
         if (task.failed) this.#fail(task.message, task.failure);
       },
     });
     if (subscription.closed) return;
     open = subscription;
+    this.#streams ??= new Set();
     this.#streams.add(open);
   }
 

@@ -34,7 +34,7 @@ export class MessageStream {
   readonly #bucket: TokenBucket;
   readonly #queue: Message[] = [];
   readonly #answers: MessageAnswers;
-  readonly #running = new Set<Message>();
+  readonly #running: Message[] = [];
   #isOpen = false;
   #ended = false;
   #badFrames = 0;
@@ -125,13 +125,14 @@ export class MessageStream {
 
   #mayBegin(): boolean {
     if (!this.#isOpen || this.#ended || this.#answers.crowded) return false;
-    return this.#running.size < this.#options.limits.concurrency;
+    return this.#running.length < this.#options.limits.concurrency;
   }
 
   #begin(message: Message): void {
-    this.#running.add(message);
+    this.#running.push(message);
     this.#answers.run(message, () => {
-      this.#running.delete(message);
+      const place = this.#running.indexOf(message);
+      if (place >= 0) this.#running.splice(place, 1);
       this.#advance();
     });
   }
@@ -145,9 +146,8 @@ export class MessageStream {
   };
 }
 
-function isSubscribing(messages: Iterable<Message>): boolean {
-  for (const { event } of messages) if (event === SYSTEM.subscribe) return true;
-  return false;
+function isSubscribing(messages: readonly Message[]): boolean {
+  return messages.some(({ event }) => event === SYSTEM.subscribe);
 }
 
 // Nest's ws adapter takes JSON in binary frames too; anything else in them is a bad frame.

@@ -1,0 +1,125 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { compileEngine, type EngineArguments, holdConnections, type Measured, runEngine } from './engine.js';
+
+const RECEIVERS = 10;
+
+let server: WebSocketServer | undefined;
+
+beforeAll(() => compileEngine());
+afterEach(() => {
+  for (const client of server?.clients ?? []) client.terminate();
+  server?.close();
+});
+
+/** Broadcasts what it gets, as `deliver` pleases. */
+async function serve(deliver: (client: WebSocket, text: string, count: number) => void): Promise<number> {
+  const started = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/ws' });
+  server = started;
+  let count = 0;
+  started.on('connection', (socket) => {
+    socket.send('hello');
+    socket.on('message', (data: Buffer) => {
+      const text = data.toString();
+      if (text === 'join') return socket.send('joined');
+      count += 1;
+      for (const client of started.clients) deliver(client, text, count);
+    });
+  });
+  await once(started, 'listening');
+  return (started.address() as AddressInfo).port;
+}
+
+function plan(port: number, more: EngineArguments = []): EngineArguments {
+  return [
+    ['ports', port],
+    ['path', '/ws'],
+    ['connections', RECEIVERS],
+    ['expect', 'hello'],
+    ['subscribe', 'join'],
+    ['subscribed', 'joined'],
+    ['message', 'said {t} in {c}'],
+    ['warmup', 0],
+    ['seconds', 0.3],
+    ['patience', 1],
+    ...more,
+  ];
+}
+
+const fanout = (port: number, more?: EngineArguments): Promise<Measured> =>
+  runEngine('fanout', plan(port, more));
+
+describe('the generator', () => {
+  it('counts a publication once it has reached everyone, and nothing is wrong where nothing is', async () => {
+    const port = await serve((client, text) => client.send(text));
+    const measured = await fanout(port, [['window', 4]]);
+    expect(measured).toMatchObject({ lost: 0, outOfOrder: 0, foreign: 0, closed: 0 });
+    expect(measured.publications).toBeGreaterThan(0);
+    expect(measured.deliveries / measured.publications).toBeCloseTo(RECEIVERS, 0);
+    expect(measured.p50Us).toBeGreaterThan(0);
+    expect(measured.maxUs).toBeGreaterThanOrEqual(measured.p99Us);
+  });
+
+  it('reads joined and large frames', async () => {
+    const port = await serve((client, text) => client.send(text));
+    const text = `{t}${'x'.repeat(100_000)}`;
+    const measured = await fanout(port, [
+      ['message', text],
+      ['window', 4],
+    ]);
+    expect(measured).toMatchObject({ lost: 0, outOfOrder: 0, foreign: 0, closed: 0 });
+  });
+
+  it('keeps to a rate', async () => {
+    const port = await serve((client, text) => client.send(text));
+    const measured = await fanout(port, [
+      ['rate', 100],
+      ['seconds', 1],
+    ]);
+    expect(measured.publications).toBeGreaterThan(50);
+    expect(measured.publications).toBeLessThanOrEqual(101);
+  });
+
+  it('sees what was lost', async () => {
+    const port = await serve((client, text, count) => {
+      if (count !== 5 || client !== [...(server?.clients ?? [])][3]) client.send(text);
+    });
+    expect(await fanout(port, [['window', 4]])).toMatchObject({ lost: 1 });
+  });
+
+  it('sees what came twice', async () => {
+    const port = await serve((client, text, count) => {
+      client.send(text);
+      if (count === 5) client.send(text);
+    });
+    const { foreign, outOfOrder } = await fanout(port);
+    expect(foreign + outOfOrder).toBeGreaterThan(0);
+  });
+
+  it('sees what came in another order', async () => {
+    const held = new Map<WebSocket, string>();
+    const port = await serve((client, text, count) => {
+      if (count === 5) held.set(client, text);
+      else client.send(text);
+      if (count === 6) client.send(held.get(client) ?? '');
+    });
+    expect((await fanout(port, [['window', 4]])).outOfOrder).toBeGreaterThan(0);
+  });
+
+  it('says why a server refused it', async () => {
+    const port = await serve(() => undefined);
+    await expect(runEngine('fanout', plan(port, [['path', '/elsewhere']]))).rejects.toThrow(
+      /answered with HTTP\/1.1 400/,
+    );
+  });
+
+  it('holds connections until it is released', async () => {
+    const port = await serve(() => undefined);
+    const held = await holdConnections(plan(port));
+    expect(server?.clients.size).toBe(RECEIVERS);
+    await held.release();
+    await expect.poll(() => server?.clients.size).toBe(0);
+  });
+});
