@@ -18,7 +18,7 @@ export const CURVES: readonly Curve[] = [
   {
     name: 'receivers',
     axis: 'receivers of one channel, 8 publications under way',
-    points: [1_000, 2_000, 5_000, 10_000, 19_000].map((receivers) => ({
+    points: [1_000, 2_000, 5_000, 10_000, 18_000].map((receivers) => ({
       x: receivers,
       question: fanout('receivers', '', { receivers, window: 8 }),
     })),
@@ -50,7 +50,7 @@ export const CURVES: readonly Curve[] = [
   {
     name: 'idle',
     axis: 'idle connections',
-    points: [1_000, 5_000, 10_000, 19_000].map((count) => ({
+    points: [1_000, 5_000, 10_000, 18_000].map((count) => ({
       x: count,
       question: memory('idle', '', count),
     })),

@@ -10,7 +10,7 @@ import { aerie, bun, type Peer, plainWs, socketIo, vanillaNest, writeTokens } fr
 import { CASES } from './plan.js';
 import { ProgressLine } from './progress-line.js';
 import { failuresOf, tableOf } from './report.js';
-import { type CaseResult, median, runRounds } from './rounds.js';
+import { type CaseResult, runRounds } from './rounds.js';
 
 const line = new ProgressLine();
 
@@ -70,13 +70,14 @@ function casesFor({ cases: names }: BenchOptions): readonly Case[] {
 async function printCurve({ name, axis, points }: Curve, { rounds, seconds }: BenchOptions): Promise<void> {
   console.log(`\n${name}: ${axis}`);
   for (const { x, question } of points) {
-    const values: number[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      const onProgress = (share: number): void => line.show(`${name} ${x}`, (round + share) / rounds);
-      values.push((await question.measure({ peer: aerie, seconds, onProgress })).value);
-    }
+    const onProgress = (_peer: string, share: number): void => line.show(`${name} ${x}`, share);
+    const { peers } = await runRounds(question, [aerie], { rounds, seconds, onProgress });
     line.clear();
-    console.log(`  ${String(x).padStart(8)}  ${Math.round(median(values) ?? 0)} ${question.unit}`);
+    for (const { value, failures } of peers) {
+      console.log(`  ${String(x).padStart(8)}  ${Math.round(value)} ${question.unit}`);
+      for (const failure of failures) console.error(`  ${failure}`);
+      if (failures.length > 0) process.exitCode = 1;
+    }
   }
 }
 
