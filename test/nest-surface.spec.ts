@@ -1,10 +1,12 @@
 import {
   type CanActivate,
   Controller,
+  Delete,
   Get,
   type INestApplicationContext,
   Injectable,
   Module,
+  Post,
 } from '@nestjs/common';
 import { APP_GUARD, NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
@@ -29,6 +31,30 @@ class HelloController {
   @Get()
   hello(): string {
     return 'hello';
+  }
+}
+
+@WebSocketGateway({ path: '/chat' })
+class ChatGateway {}
+
+@WebSocketGateway()
+class RootGateway {}
+
+@Controller()
+class ChatController {
+  @Get()
+  home(): string {
+    return 'home';
+  }
+
+  @Post('chat')
+  say(): string {
+    return 'said';
+  }
+
+  @Delete('chat')
+  clear(): string {
+    return 'cleared';
   }
 }
 
@@ -67,6 +93,32 @@ describe.each<HttpPlatform>(['express', 'fastify'])(
     it('has a Swagger document without anything of it', () => {
       const document = SwaggerModule.createDocument(app.app, new DocumentBuilder().build());
       expect(Object.keys(document.paths)).toEqual(['/hello']);
+    });
+  },
+);
+
+describe.each<HttpPlatform>(['express', 'fastify'])(
+  'an application on %s whose routes have the paths of its gateways',
+  (platform) => {
+    let app: NestApp;
+    beforeAll(async () => {
+      const gateways = [ChatGateway, RootGateway];
+      const module = { providers: gateways, controllers: [ChatController] };
+      app = await startNestApp(module, { platform, realtime: { paths: ['/', '/chat'] } });
+    });
+    afterAll(() => app.close());
+
+    it.each([
+      ['GET', '/', 'home'],
+      ['POST', '/chat', 'said'],
+      ['DELETE', '/chat', 'cleared'],
+    ])('keeps them: %s %s', async (method, path, answer) => {
+      const response = await fetch(app.url(path), { method });
+      expect([response.ok, await response.text()]).toEqual([true, answer]);
+    });
+
+    it('tells who asks by GET why an upgrade would fail', async () => {
+      expect((await fetch(app.url('/chat'), { headers: { authorization: 'Bearer bad' } })).status).toBe(401);
     });
   },
 );

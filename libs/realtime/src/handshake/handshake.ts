@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Admission, AdmissionRefusal } from '../connections/admission.js';
+import type { Connection } from '../connections/connection.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { Session } from '../connections/session.js';
 import { within } from '../deadline.js';
@@ -111,8 +112,12 @@ export class Handshake {
 
   /** The last look, in the step that registers: the door may have closed, or the user's places been taken, meanwhile. */
   admits(session: Session): Refusal | undefined {
-    if (this.#options.admission.state === 'closed') return refusalOf('draining');
-    return this.#revoked(session) ?? this.#userLimit(session);
+    return this.closed() ?? this.#revoked(session) ?? this.#userLimit(session);
+  }
+
+  /** The door may have closed while the address was looked up: nobody is let into quarantine any more. */
+  closed(): Refusal | undefined {
+    return this.#options.admission.state === 'closed' ? refusalOf('draining') : undefined;
   }
 
   #revoked(session: Session): Refusal | undefined {
@@ -157,7 +162,7 @@ export class Handshake {
 
   #userLimit({ user }: Session): Refusal | undefined {
     const { maxConnectionsPerUser: max, overflow, registry } = this.#options;
-    if (max === undefined || overflow === 'replace' || registry.ofUser(user).size < max) return undefined;
+    if (max === undefined || overflow === 'replace' || openOf(registry.ofUser(user)) < max) return undefined;
     return new Refusal('rate_limited', 'too many connections of this user', {
       retryAfterSeconds: 5,
       reason: 'user_limit',
@@ -169,6 +174,13 @@ export class Handshake {
     if (refusal.code === 'unauthenticated' || refusal.code === 'forbidden')
       void this.#options.failures.record(addressGroup).catch(() => undefined);
   }
+}
+
+// One that is saying goodbye takes nobody's place.
+function openOf(connections: ReadonlySet<Connection>): number {
+  let open = 0;
+  for (const { isOpen } of connections) if (isOpen) open += 1;
+  return open;
 }
 
 // An answer that comes after its deadline must not say on the stored request who it is from. A later renewal's stays.

@@ -96,7 +96,9 @@ export class HttpEdge {
 
   #request(exchange: Exchange, alone: boolean): boolean {
     this.#countAnswers(exchange);
-    const match = this.#routes.match(exchange.request.method ?? 'GET', pathOf(exchange.request));
+    const { method = 'GET', headers } = exchange.request;
+    const asked = method === 'OPTIONS' ? headers['access-control-request-method'] : method;
+    const match = this.#routes.match(method, pathOf(exchange.request), asked);
     if (match) void this.#serve(exchange, match);
     else if (alone)
       respond({ ...exchange, reply: refusalReply(new Refusal('not_found', 'nothing is here')) });

@@ -33,6 +33,15 @@ describe('RouteTable', () => {
     expect(table.match('GET', '/')).toMatchObject({ route: { path: '/' } });
   });
 
+  it('leaves what a shared path has no method for to the application, its preflight too', () => {
+    const table = new RouteTable();
+    table.add({ ...route('GET', '/chat', true), shared: true });
+    for (const method of ['GET', 'HEAD']) expect(table.match(method, '/chat')).toMatchObject({ params: {} });
+    for (const method of ['POST', 'DELETE', 'OPTIONS']) expect(table.match(method, '/chat')).toBeUndefined();
+    expect(table.match('OPTIONS', '/chat', 'POST')).toBeUndefined();
+    expect(table.match('OPTIONS', '/chat', 'GET')).toEqual({ allow: ['GET', 'HEAD', 'OPTIONS'], cors: true });
+  });
+
   it('tells which methods a path has', () => {
     const table = new RouteTable();
     table.add(route('GET', '/a'));

@@ -28,17 +28,21 @@ export class RouteTable {
     };
   }
 
-  /** `undefined` when no route has the path. */
-  match(method: string, path: string): RouteMatch | undefined {
+  /** `undefined` when no route has the path. `asked` is the method that a preflight asks for, else `method` itself. */
+  match(method: string, path: string, asked: string = method): RouteMatch | undefined {
     const segments = segmentsOf(path);
     const routes = this.#entries.flatMap((entry) => {
+      if (entry.route.shared === true && !answers(entry.route, asked)) return [];
       const params = paramsOf(entry.segments, segments);
       return params === undefined ? [] : [{ route: entry.route, params }];
     });
     if (routes.length === 0) return undefined;
-    const wanted = method === 'HEAD' ? 'GET' : method;
-    return routes.find(({ route }) => route.method === wanted) ?? methodsOf(routes.map(({ route }) => route));
+    return routes.find(({ route }) => answers(route, method)) ?? methodsOf(routes.map(({ route }) => route));
   }
+}
+
+function answers({ method }: Route, asked: string): boolean {
+  return method === (asked === 'HEAD' ? 'GET' : asked);
 }
 
 /** A trailing slash makes no difference. */

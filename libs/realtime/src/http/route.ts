@@ -37,5 +37,7 @@ export interface Route {
   readonly path: string;
   /** Adds the CORS headers of the allowed origins to every answer, errors included, and answers the preflight. */
   readonly cors?: boolean;
+  /** The path is the application's as well: it gets what comes with any other method. */
+  readonly shared?: boolean;
   readonly handle: (context: RouteContext) => Promise<RouteOutcome> | RouteOutcome;
 }

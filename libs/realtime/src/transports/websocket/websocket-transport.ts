@@ -16,6 +16,7 @@ import type { Endpoint } from './endpoint.js';
 import type { Entrance } from './entrance.js';
 import { FirstMessage } from './first-message.js';
 import { attemptOf, type AttemptSources, type RawUpgrade, type Upgrade, upgradeOf } from './upgrade.js';
+import type { ServerSocket } from './server-socket.js';
 import { malformedUpgrade } from './upgrade-request.js';
 import { writeRefusal } from './write-refusal.js';
 
@@ -60,10 +61,13 @@ export class WebSocketTransport {
     const mine = (request: IncomingMessage): boolean =>
       serverOf(request) === endpoint.httpServer && endpoint.path.match(pathOf(request)) !== undefined;
     edge.onUpgrade(mine, (request, socket, head) => this.#take(endpoint, { request, socket, head }));
+    // At the root the application has a page of its own.
+    if (endpoint.path.path === '/') return;
     edge.add({
       method: 'GET',
       path: endpoint.path.path,
       cors: true,
+      shared: true,
       handle: ({ request, response }) => this.#dryRun(endpoint, request, response),
     });
   }
@@ -129,12 +133,22 @@ export class WebSocketTransport {
   #accept(upgrade: Upgrade, session: Session): void {
     const refusal = this.#options.handshake.admits(session);
     if (refusal !== undefined) return this.#refuse(upgrade, refusal);
-    upgrade.endpoint?.upgrade(upgrade, (ws) =>
-      this.#options.entrance.open(upgrade, ws, { session, frames: [] }),
-    );
+    upgrade.endpoint?.upgrade(upgrade, (ws) => this.#enter(upgrade, ws, session));
+  }
+
+  // After the 101 there is no HTTP left to refuse with.
+  #enter(upgrade: Upgrade, ws: ServerSocket, session: Session): void {
+    try {
+      this.#options.entrance.open(upgrade, ws, { session, frames: [] });
+    } catch (error) {
+      this.#options.log.fault(error);
+      ws.terminate();
+    }
   }
 
   #quarantine(upgrade: Upgrade): void {
+    const closed = this.#options.handshake.closed();
+    if (closed !== undefined) return this.#refuse(upgrade, closed);
     upgrade.endpoint?.upgrade(upgrade, (ws) => {
       const waiting = new FirstMessage({
         ws,
