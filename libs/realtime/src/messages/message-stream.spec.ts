@@ -212,6 +212,16 @@ describe('a stream of messages', () => {
     ]);
   });
 
+  it('starts nothing that waits once the connection was closed: by a revocation, say', async () => {
+    const { handler, started, finish } = held();
+    const { send, connection } = opened({ work: handler });
+    for (const data of [1, 2, 3]) send({ event: 'work', data });
+    connection.close(CLOSE.sessionEnded);
+    await finish();
+    await finish();
+    expect(started).toEqual([1]);
+  });
+
   it('starts nothing once the connection has ended', async () => {
     const { handler, started, finish } = held();
     const { send, stream, wire, connection } = opened({ work: handler });

@@ -124,7 +124,7 @@ export class MessageStream {
   }
 
   #mayBegin(): boolean {
-    if (!this.#isOpen || this.#ended || this.#answers.crowded) return false;
+    if (!this.#isOpen || this.#ended || !this.#connection.isOpen || this.#answers.crowded) return false;
     return this.#running.length < this.#options.limits.concurrency;
   }
 
