@@ -132,6 +132,15 @@ describe('the application', () => {
   });
 });
 
+describe('the server API', () => {
+  it("does not take a user's own channel away", async () => {
+    const client = await connect('alice');
+    await expect(gateway.api('unsubscribe', { user: 'alice', channel: 'user:alice' })).rejects.toThrow(/400/);
+    await gateway.api('publish', { channel: 'user:alice', event: 'say', data: 1 });
+    expect(await client.frame('say')).toMatchObject({ data: 1 });
+  });
+});
+
 describe('a revocation', () => {
   it('of a token ends the connections that it opened, and admits it no more, renewals and tickets included', async () => {
     const ticket = await gateway.ticket(tokenFor('rita', { jti: 'stolen' }));
