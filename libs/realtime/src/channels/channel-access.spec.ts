@@ -32,3 +32,27 @@ describe('a rule that would match everything', () => {
     await expect(access.subscribe({ connection, channel: 'room:7' })).resolves.toBeUndefined();
   });
 });
+
+describe('a channel that is forbidden', () => {
+  it.each([
+    ['a plain no', () => false],
+    ['a refusal', () => new Refusal('forbidden', 'this board is for its members')],
+    ['a channel that is gone', () => new Refusal('not_found', 'the board was archived')],
+  ])('is answered like one that nobody has: %s', async (_what, maySubscribe) => {
+    const rules = new ChannelRules();
+    rules.add({ ...open, pattern: 'board:{id}', maySubscribe });
+    const access = new ChannelAccess(rules);
+    const connection = { session: { user: 'bob', claims: {} } } as Connection;
+    const refused = await access.subscribe({ connection, channel: 'board:7' });
+    const unknown = await access.subscribe({ connection, channel: 'nobody:7' });
+    expect(refused?.body).toEqual(unknown?.body);
+  });
+
+  it('says so where the rule could not be asked', async () => {
+    const rules = new ChannelRules();
+    rules.add({ ...open, maySubscribe: () => new Refusal('unavailable', 'the hook did not answer') });
+    const connection = { session: { user: 'bob', claims: {} } } as Connection;
+    const refused = await new ChannelAccess(rules).subscribe({ connection, channel: 'board:7' });
+    expect(refused?.code).toBe('unavailable');
+  });
+});

@@ -22,8 +22,8 @@ export class ChannelAccess {
     const matched = this.rules.match(channel);
     if (matched === undefined) return forbidden();
     const allowed = await matched.rule.maySubscribe({ session, connection, channel, params: matched.params });
-    if (allowed instanceof Refusal) return allowed;
-    return allowed ? undefined : forbidden();
+    if (!(allowed instanceof Refusal)) return allowed ? undefined : forbidden();
+    return TELLING.has(allowed.code) ? forbidden() : allowed;
   }
 
   /** The data to publish, or the refusal. */
@@ -47,6 +47,9 @@ export class ChannelAccess {
     return rule.mayPublish({ session: connection.session, connection, channel, params, event, data });
   }
 }
+
+/** A rule's own words for these would tell a channel that there is from one that there isn't. */
+const TELLING = new Set<string>(['forbidden', 'not_found']);
 
 function forbidden(): Refusal {
   return new Refusal('forbidden', 'no such channel, or not allowed');
