@@ -13,7 +13,7 @@ import {
 } from '@nestjs/common';
 import { APP_GUARD, ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { ReceivedRequests } from '../../../../test/support/received-request.js';
 import type { Refusal } from '../refusal.js';
 import type { HandshakeRequest } from './authenticator.js';
@@ -139,6 +139,24 @@ describe('the guards of gateway classes', () => {
     expect(seen[0]).toBe('global');
     expect(seen[1]).toMatch(/^tenant http TenantGateway/);
     await expect(run(guards, 'other')).resolves.toMatchObject({ code: 'forbidden', status: 403 });
+  });
+
+  it('log a fault without the credentials that they saw', async () => {
+    const guards = await guardsOf(ThrowingGateway);
+    const error = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    ThrowingGuard.toThrow = new Error('bad: a-bearer-token at /ws?ticket=a-ticket-of-mine, session=a-cookie');
+    const bare = await requests.receive('/ws?ticket=a-ticket-of-mine', [
+      'Authorization: Bearer a-bearer-token',
+      'Cookie: session=a-cookie',
+    ]);
+    const request = prepareRequest(bare, { ip: '192.0.2.1', params: {}, platform: {} });
+    const refusal = await guards.run(request, prepareResponse(bare, {}));
+    expect(refusal).toMatchObject({ code: 'internal', reason: 'guard_failed' });
+    expect(error).toHaveBeenCalledExactlyOnceWith(
+      'a handshake guard failed: Error: bad: [redacted] at /ws?[redacted], [redacted]',
+      expect.stringContaining('handshake-guards.spec.ts'),
+    );
+    error.mockRestore();
   });
 
   it('that stand on handleConnection run too, and it itself does not', async () => {

@@ -6,6 +6,7 @@ import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from
 import { expectedError } from '../expected-error.js';
 import { Refusal } from '../refusal.js';
 import type { HandshakeRequest } from './authenticator.js';
+import { redactedFault } from './redacted-fault.js';
 import { RETRY_AFTER_SECONDS } from './refusals.js';
 
 /** A gateway class in the application, with the module that holds it. */
@@ -53,19 +54,27 @@ export class HandshakeGuards {
         ? new Refusal('forbidden', 'refused by the application', { reason: 'guard_answered' })
         : undefined;
     } catch (error) {
-      return this.#refusalOf(error);
+      return this.#refusalOf(error, request);
     }
   }
 
-  #refusalOf(error: unknown): Refusal {
+  #refusalOf(error: unknown, request: HandshakeRequest): Refusal {
     const body = expectedError(error);
     if (body === undefined) {
-      this.#logger.error('a handshake guard failed', error instanceof Error ? error.stack : undefined);
+      const { message, stack } = redactedFault(error, ...secretsOf(request));
+      this.#logger.error(`a handshake guard failed: ${message}`, stack);
       return new Refusal('internal', 'Internal server error', { reason: 'guard_failed' });
     }
     const status = error instanceof HttpException ? error.getStatus() : undefined;
     return refusedBy(body, status);
   }
+}
+
+// All that may be a credential on a request: guards see it, and may put it into what they throw.
+function secretsOf({ headers: { authorization, cookie }, url = '' }: HandshakeRequest): string[] {
+  const bearer = authorization?.slice(authorization.indexOf(' ') + 1);
+  const query = url.includes('?') ? url.slice(url.indexOf('?') + 1) : '';
+  return [bearer ?? '', query, cookie ?? ''];
 }
 
 // Nest's exceptions can't say when to come back, and every 429 and 503 of a handshake does.
