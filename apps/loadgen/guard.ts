@@ -19,10 +19,10 @@ interface Floor {
 }
 
 const FLOORS: readonly Floor[] = [
-  { question: fanout('w1', 'fan-out to 1,000, 1 under way', { receivers: 1_000, window: 1 }), ratio: 0.6 },
-  { question: fanout('w8', 'fan-out to 1,000, 8 under way', { receivers: 1_000, window: 8 }), ratio: 3 },
-  { question: echo('echo', 'echo through the pipeline', 100), ratio: 0.15 },
-  { question: connects('connects', 'connects with a token'), ratio: 0.08 },
+  { question: fanout('w1', 'fan-out to 1,000, 1 under way', { receivers: 1_000, window: 1 }), ratio: 0.5 },
+  { question: fanout('w8', 'fan-out to 1,000, 8 under way', { receivers: 1_000, window: 8 }), ratio: 2.5 },
+  { question: echo('echo', 'echo through the pipeline', 100), ratio: 0.1 },
+  { question: connects('connects', 'connects with a token'), ratio: 0.04 },
 ];
 
 interface Ceiling {
@@ -37,7 +37,7 @@ const { opening, subscribe, publish, echo: echoed } = aerie.dialect;
 const CEILINGS: readonly Ceiling[] = [
   {
     title: 'heap allocated per delivery of a fan-out to 1,000',
-    bytes: 1_000,
+    bytes: 1_500,
     server: aerie.server,
     mode: 'fanout',
     plan: [...opening, ...subscribe, ['connections', 1_000], ['message', publish('{t}')]],
