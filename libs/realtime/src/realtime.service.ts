@@ -39,7 +39,7 @@ export interface UserHandle<Events> {
   emit<Event extends EventOf<Events>>(event: Event, data: DataOf<Events, Event>): Promise<PublishOutcome>;
   /** Closes all of the user's connections: 4403, or 4401 where it may come back. */
   disconnect(options?: { reconnect?: boolean }): Promise<CommandOutcome>;
-  /** Takes the user out of a channel. */
+  /** Takes the user out of a channel; `invalid` for the user's own, which is the server's to give and take. */
   unsubscribe(channel: string): Promise<CommandOutcome>;
   /** Whether the user has a connection to this node. */
   isOnline(): boolean;

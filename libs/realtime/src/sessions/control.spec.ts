@@ -56,6 +56,15 @@ describe('a command to every node', () => {
     },
   );
 
+  it("does not take a user's own channel away, whoever asks", async () => {
+    const { control, backplane } = setUp();
+    await expect(control.unsubscribe('alice', 'user:alice')).resolves.toMatchObject({
+      ok: false,
+      error: { code: 'invalid' },
+    });
+    expect(backplane.announced).toEqual([]);
+  });
+
   it('takes a user out of a channel and says so, where it was in it', async () => {
     const { control, enter, arrive, channels } = setUp();
     const [inside, outside] = [enter('alice'), enter('alice')];

@@ -1,4 +1,4 @@
-import { CLOSE, isChannelName, isUserId, SYSTEM, type ErrorBody } from '@aerie/protocol';
+import { CLOSE, isChannelName, isUserId, SYSTEM, type ErrorBody, userChannel } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
 import { z } from 'zod';
 import type { Connection } from '../connections/connection.js';
@@ -42,7 +42,8 @@ export class Control {
   }
 
   /** Takes a user out of a channel, on all its connections. */
-  unsubscribe(user: string, channel: string): Promise<CommandOutcome> {
+  async unsubscribe(user: string, channel: string): Promise<CommandOutcome> {
+    if (channel === userChannel(user)) return { ok: false, error: OWN_CHANNEL };
     return this.#send({ command: 'unsubscribe', user, channel });
   }
 
@@ -96,6 +97,12 @@ export class Control {
       connection.emit(SYSTEM.unsubscribed, { channel: command.channel, reason: 'removed' });
   }
 }
+
+// Without it a connected user could no longer be reached.
+const OWN_CHANNEL: ErrorBody = {
+  code: 'invalid',
+  message: "channel: a user's own channel is the server's to give and take",
+};
 
 const UNAVAILABLE: ErrorBody = {
   code: 'unavailable',
