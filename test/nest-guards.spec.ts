@@ -249,4 +249,10 @@ describe('a guard that answers by itself on Express', () => {
     expect(answer).toMatchObject({ status: 402 });
     expect(JSON.stringify(answer)).toContain('first');
   });
+
+  it('is what somebody who asks by GET is told as well', async () => {
+    await using app = await startNestApp({ providers: [PaidGateway] }, { platform: 'express' });
+    const answer = await fetch(app.url('/ws'), { headers: { authorization: `Bearer ${tokenFor('alice')}` } });
+    expect([answer.status, await answer.json()]).toEqual([402, { pay: 'first' }]);
+  });
 });

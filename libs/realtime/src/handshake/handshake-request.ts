@@ -75,10 +75,19 @@ function settle(request: object, name: string, value: unknown): void {
 
 /** A response on which a guard may say no by itself; unattached until something is to be written. */
 export function prepareResponse(request: IncomingMessage, platform: Platform): ServerResponse {
-  const response = new ServerResponse(request);
-  if (platform.response !== undefined) Object.setPrototypeOf(response, platform.response);
+  return adoptResponse(request, new ServerResponse(request), platform);
+}
+
+/** Makes of any response to a prepared request what guards of the platform expect of theirs. */
+export function adoptResponse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  platform: Platform,
+): ServerResponse {
   Object.defineProperty(response, 'req', { value: request, writable: true, configurable: true });
-  if (platform.response !== undefined) linkBack(request, response);
+  if (platform.response === undefined) return response;
+  Object.setPrototypeOf(response, platform.response);
+  linkBack(request, response);
   return response;
 }
 

@@ -4,7 +4,7 @@ import type { Session } from '../../connections/session.js';
 import type { HandshakeRequest } from '../../handshake/authenticator.js';
 import type { Handshake } from '../../handshake/handshake.js';
 import type { HandshakeLog } from '../../handshake/handshake-log.js';
-import { prepareResponse } from '../../handshake/handshake-request.js';
+import { adoptResponse, prepareResponse } from '../../handshake/handshake-request.js';
 import type { OriginPolicy } from '../../handshake/origin.js';
 import type { Quarantine } from '../../handshake/quarantine.js';
 import type { HttpEdge } from '../../http/http-edge.js';
@@ -168,8 +168,7 @@ export class WebSocketTransport {
 
   async #dryRun(endpoint: Endpoint, bare: IncomingMessage, response: ServerResponse): Promise<RouteOutcome> {
     const attempt = { ...attemptOf(bare, endpoint, this.#options), dryRun: true };
-    const { response: platformResponse } = this.#options.platform();
-    if (platformResponse !== undefined) Object.setPrototypeOf(response, platformResponse);
+    adoptResponse(attempt.request, response, this.#options.platform());
     const admitted = await this.#options.handshake.admit({ ...attempt, response });
     if (response.headersSent) return undefined;
     return admitted instanceof Refusal ? admitted : UPGRADE_REQUIRED;
