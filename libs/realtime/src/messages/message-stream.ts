@@ -141,8 +141,11 @@ export class MessageStream {
   readonly #advance = (): void => {
     if (this.#advancing) return;
     this.#advancing = true;
-    this.#next();
-    this.#advancing = false;
+    try {
+      this.#next();
+    } finally {
+      this.#advancing = false;
+    }
   };
 }
 
