@@ -11,6 +11,8 @@ const MARK_BYTES = 27;
 const PROBE_MS = 5;
 const SETTLE_MS = 1_500;
 
+type FigureKey = 'perSecond' | 'p99Us' | 'probeP99Us';
+
 /** One number of one run, with what else that run showed. */
 export interface Figure {
   readonly value: number;
@@ -46,37 +48,26 @@ interface FanoutOptions {
   readonly channelsEach?: number;
 }
 
-/** Deliveries a second of one channel, with `window` publications under way. */
+/** Deliveries a second, with `window` publications under way. */
 export function fanout(name: string, title: string, options: FanoutOptions): Case {
-  return {
-    name,
-    title,
-    unit: 'deliveries/s',
-    more: true,
-    measure: async (run) => figureOf(await onServer(run, (port) => fan(run, [port], options)), 'perSecond'),
-  };
+  const measure = (run: Run): Promise<Figure> => fanFigure(run, options, 'perSecond');
+  return { name, title, unit: 'deliveries/s', more: true, measure };
 }
 
 /** The latency of publications that come at a fixed rate. */
 export function latency(name: string, title: string, options: FanoutOptions & { rate: number }): Case {
-  return {
-    name,
-    title,
-    unit: 'µs p99',
-    more: false,
-    measure: async (run) => figureOf(await onServer(run, (port) => fan(run, [port], options)), 'p99Us'),
-  };
+  const measure = (run: Run): Promise<Figure> => fanFigure(run, options, 'p99Us');
+  return { name, title, unit: 'µs p99', more: false, measure };
 }
 
-/** How long a broadcast keeps everyone else waiting: the slowest of 100 pings on a connection that has no part in it. */
+/** How long a broadcast keeps everyone else waiting: pings on a connection that has no part in it. */
 export function block(name: string, title: string, options: FanoutOptions & { rate: number }): Case {
-  return {
-    name,
-    title,
-    unit: 'µs p99',
-    more: false,
-    measure: async (run) => figureOf(await onServer(run, (port) => fan(run, [port], options)), 'probeP99Us'),
-  };
+  const measure = (run: Run): Promise<Figure> => fanFigure(run, options, 'probeP99Us');
+  return { name, title, unit: 'µs p99', more: false, measure };
+}
+
+async function fanFigure(run: Run, options: FanoutOptions, key: FigureKey): Promise<Figure> {
+  return figureOf(await onServer(run, (port) => fan(run, [port], options)), key);
 }
 
 /** Requests and their replies a second, one under way per connection. */
@@ -200,7 +191,7 @@ function engine(
 }
 
 /** A run that lost one message fails, and so does one whose generator had no time left. */
-export function figureOf(measured: Measured, key: 'perSecond' | 'p99Us' | 'probeP99Us'): Figure {
+export function figureOf(measured: Measured, key: FigureKey): Figure {
   const { lost, outOfOrder, foreign, closed, busy } = measured;
   if (lost + outOfOrder + foreign + closed > 0)
     throw new Error(
