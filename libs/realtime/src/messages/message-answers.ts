@@ -13,16 +13,16 @@ import {
   type ReportFault,
   type SystemHandlers,
   UnderWay,
+  unknownEvent,
 } from './message-handlers.js';
 import { isWsResponse, plainReply, sendStream } from './reply-stream.js';
 
 const OPEN_STREAMS = 32;
 const UNDER_WAY = 64;
 
+/** What all connections' messages share. */
 export interface MessageAnswersOptions {
-  readonly connection: Connection;
   readonly system: SystemHandlers;
-  readonly application: ApplicationHandlers;
   /** After their time a message is answered with `timeout`. */
   readonly deadlines: Deadlines;
   readonly metrics: RealtimeMetrics;
@@ -31,12 +31,16 @@ export interface MessageAnswersOptions {
 
 /** Runs the handlers of one connection's messages and sends what comes of them: replies, streams of replies, errors. */
 export class MessageAnswers {
+  readonly #connection: Connection;
+  readonly #application: ApplicationHandlers;
   readonly #options: MessageAnswersOptions;
   /** Few connections have any. */
   #streams: Set<Subscription> | undefined;
   #underWay = 0;
 
-  constructor(options: MessageAnswersOptions) {
+  constructor(connection: Connection, application: ApplicationHandlers, options: MessageAnswersOptions) {
+    this.#connection = connection;
+    this.#application = application;
     this.#options = options;
   }
 
@@ -70,12 +74,9 @@ export class MessageAnswers {
   }
 
   #dispatch(message: Message): unknown {
-    if (!message.event.startsWith('$')) {
-      const handler = this.#options.application.get(message.event);
-      return handler === undefined ? unknownEvent() : handler(message);
-    }
-    const system = this.#options.system.get(message.event);
-    return system === undefined ? unknownEvent() : system(this.#options.connection, message);
+    if (!message.event.startsWith('$')) return this.#application.handle(message);
+    const handler = this.#options.system.get(message.event);
+    return handler === undefined ? unknownEvent() : handler(this.#connection, message);
   }
 
   #await(task: Task, work: PromiseLike<unknown>): void {
@@ -127,7 +128,7 @@ export class MessageAnswers {
   }
 
   #stream(task: Task, values: Observable<unknown>): void {
-    if (!this.#options.connection.isOpen) return;
+    if (!this.#connection.isOpen) return;
     if ((this.#streams?.size ?? 0) >= OPEN_STREAMS)
       return this.#fail(task.message, new Refusal('limit_exceeded', 'too many open streams'));
     let open: Subscription | undefined;
@@ -154,15 +155,15 @@ export class MessageAnswers {
   }
 
   #send(frame: unknown): void {
-    if (this.#options.connection.isOpen) this.#options.connection.sendPayload(JSON.stringify(frame));
+    if (this.#connection.isOpen) this.#connection.sendPayload(JSON.stringify(frame));
   }
 
   #fail(message: Message, error: unknown): void {
-    const { connection, metrics, reportFault } = this.#options;
+    const { metrics, reportFault } = this.#options;
     const body: ErrorBody = errorBody(error);
     if (expectedError(error) === undefined) reportFault({ event: message.event, error, body });
     metrics.messageError(body.code);
-    if (connection.isOpen) connection.sendPayload(errorFrame(message.id, body));
+    if (this.#connection.isOpen) this.#connection.sendPayload(errorFrame(message.id, body));
   }
 }
 
@@ -189,10 +190,6 @@ class Task implements MessageContext, Due {
   tooLate(): void {
     this.answers.tooLate(this);
   }
-}
-
-function unknownEvent(): Refusal {
-  return new Refusal('unknown_event', 'no handler for this event');
 }
 
 // Without an id nobody waits for the system's answer, unless it is an event of its own (`$pong`).

@@ -1,5 +1,6 @@
 import type { ErrorBody, Message } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
+import { Refusal } from '../refusal.js';
 
 /** Answers one message. What it returns is the reply; a Refusal or an exception becomes the error reply. */
 export type MessageHandler = (connection: Connection, message: Message) => unknown;
@@ -34,9 +35,15 @@ export class SystemHandlers {
   }
 }
 
-/** Handlers of the application for one connection: gateway methods bound to its client. */
+/** What the application does with one connection's messages. */
 export interface ApplicationHandlers {
-  get(event: string): ((message: Message) => unknown) | undefined;
+  /** What the event's handler returns: a value, a promise, an Observable; `unknownEvent` where there is none. */
+  handle(message: Message): unknown;
+}
+
+/** The answer to an event that nobody handles. */
+export function unknownEvent(): Refusal {
+  return new Refusal('unknown_event', 'no handler for this event');
 }
 
 /** What the pipeline tells of failures that only the operator should see. */

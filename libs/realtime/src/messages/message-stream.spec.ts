@@ -6,7 +6,7 @@ import { connect } from '../../../../test/support/connections.js';
 import { Refusal } from '../refusal.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { Deadlines } from './deadlines.js';
-import { SystemHandlers, UnderWay } from './message-handlers.js';
+import { SystemHandlers, UnderWay, unknownEvent } from './message-handlers.js';
 import { MessageStream, type MessageLimits } from './message-stream.js';
 import { registerPing } from './ping.js';
 
@@ -24,10 +24,14 @@ function setUp(handlers: Record<string, Handler> = {}, limits: Limits = {}) {
   const system = new SystemHandlers();
   registerPing(system);
   const faults: unknown[] = [];
-  const stream = new MessageStream({
-    connection,
+  const application = {
+    handle: (message: Message) => {
+      const handler = handlers[message.event];
+      return handler === undefined ? unknownEvent() : handler(message);
+    },
+  };
+  const stream = new MessageStream(connection, application, {
     system,
-    application: { get: (event) => handlers[event] },
     limits: { ...LIMITS, ...limits },
     deadlines: new Deadlines(limits.deadlineMs ?? DEADLINE_MS),
     metrics: new RealtimeMetrics(),

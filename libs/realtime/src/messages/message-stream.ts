@@ -2,6 +2,7 @@ import { CLOSE, decodeMessage, SYSTEM, type Decoded, type Message } from '@aerie
 import type { Connection } from '../connections/connection.js';
 import { badFrame } from './error-frame.js';
 import { MessageAnswers, type MessageAnswersOptions } from './message-answers.js';
+import type { ApplicationHandlers } from './message-handlers.js';
 import { TokenBucket } from './token-bucket.js';
 
 const QUEUED_MESSAGES = 64;
@@ -42,10 +43,10 @@ export class MessageStream {
   #paused = false;
   #advancing = false;
 
-  constructor(options: MessageStreamOptions) {
+  constructor(connection: Connection, application: ApplicationHandlers, options: MessageStreamOptions) {
     this.#options = options;
-    this.#connection = options.connection;
-    this.#answers = new MessageAnswers(options);
+    this.#connection = connection;
+    this.#answers = new MessageAnswers(connection, application, options);
     this.#bucket = new TokenBucket(options.limits.messagesPerSecond, options.limits.burst);
   }
 

@@ -6,6 +6,7 @@ import type { HandshakeRequest } from '../../handshake/authenticator.js';
 import { prepareRequest } from '../../handshake/handshake-request.js';
 import { ClientFacade } from './client-facade.js';
 
+const NO_METHODS = { methodFor: () => undefined };
 const requests = new ReceivedRequests();
 let request: HandshakeRequest;
 beforeAll(async () => {
@@ -16,7 +17,7 @@ afterAll(() => requests.close());
 
 function clientOver(wire = new FakeWire()) {
   const { connection } = connect('alice', { wire });
-  return { client: new ClientFacade(connection, request), connection, wire };
+  return { client: new ClientFacade(connection, request, NO_METHODS), connection, wire };
 }
 
 describe("a gateway's client", () => {

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
-import { CLOSE, type Close } from '@aerie/protocol';
+import { CLOSE, type Close, type Message } from '@aerie/protocol';
 import { WsException } from '@nestjs/websockets';
 import type { Connection } from '../../connections/connection.js';
 import type { Session } from '../../connections/session.js';
@@ -8,15 +8,11 @@ import { errorBody } from '../../expected-error.js';
 import type { HandshakeRequest } from '../../handshake/authenticator.js';
 import { errorFrame } from '../../messages/error-frame.js';
 import { currentMessage } from '../../messages/message-context.js';
-import type { ApplicationHandlers } from '../../messages/message-handlers.js';
+import { type ApplicationHandlers, unknownEvent } from '../../messages/message-handlers.js';
+import type { Endpoint } from './endpoint.js';
 import { binaryFrame, textFraming } from './frame.js';
 
 type Sent = (error?: Error) => void;
-/** A gateway's method behind its guards, pipes, interceptors and filters. */
-type GatewayHandler = (data: unknown, event: string) => unknown;
-
-/** A gateway may take what no other method does: `@SubscribeMessage('*')`. */
-const ANY_EVENT = '*';
 /** What is left of a control frame's 125 bytes behind the code. */
 const CLOSE_REASON_BYTES = 123;
 const EXCEPTION_FRAME = '{"event":"exception"';
@@ -25,23 +21,24 @@ const EXCEPTION_FRAME = '{"event":"exception"';
  * What gateway classes get as their client: it reads like a socket of `ws`, but all it sends goes through the connection's
  * outbox, and it carries what the handshake found out, so that guards written for HTTP requests work on it too.
  */
-export class ClientFacade extends EventEmitter {
+export class ClientFacade extends EventEmitter implements ApplicationHandlers {
   readonly CONNECTING = 0;
   readonly OPEN = 1;
   readonly CLOSING = 2;
   readonly CLOSED = 3;
   readonly #connection: Connection;
   readonly #request: HandshakeRequest;
-  readonly #handlers = new Map<string, GatewayHandler>();
+  readonly #endpoint: Pick<Endpoint, 'methodFor'>;
   readonly #preparations: Promise<unknown>[] = [];
   #ended = false;
   /** Set by guards of the application, as on an HTTP request. */
   user: unknown;
 
-  constructor(connection: Connection, request: HandshakeRequest) {
+  constructor(connection: Connection, request: HandshakeRequest, endpoint: Pick<Endpoint, 'methodFor'>) {
     super();
     this.#connection = connection;
     this.#request = request;
+    this.#endpoint = endpoint;
     this.user = request.user;
   }
 
@@ -121,18 +118,10 @@ export class ClientFacade extends EventEmitter {
     this.#connection.ping();
   }
 
-  /** The application's handlers for this client's messages; the first class that names an event has it, `*` takes the rest. */
-  get handlers(): ApplicationHandlers {
-    return {
-      get: (event) => {
-        const handler = this.#handlers.get(event) ?? this.#handlers.get(ANY_EVENT);
-        return handler && ((message) => handler(message.data, message.event));
-      },
-    };
-  }
-
-  handle(event: string, handler: GatewayHandler): void {
-    if (!this.#handlers.has(event)) this.#handlers.set(event, handler);
+  /** Runs the gateways' method for a message of this client. */
+  handle(message: Message): unknown {
+    const method = this.#endpoint.methodFor(message.event);
+    return method === undefined ? unknownEvent() : method.run(this, message.data, message.event);
   }
 
   /** Something that must end before the client's messages are answered: an asynchronous `handleConnection`. */

@@ -4,15 +4,19 @@ import { type Server as SocketServer, WebSocketServer } from 'ws';
 import type { HandshakeGuards } from '../../handshake/handshake-guards.js';
 import type { PathPattern } from '../../handshake/path-pattern.js';
 import type { ClientFacade } from './client-facade.js';
+import type { GatewayMethod } from './gateway-method.js';
 import { ServerSocket } from './server-socket.js';
 import { selectSubprotocol } from './upgrade-request.js';
 
+const ANY_EVENT = '*';
 const CLOSE_HANDSHAKE_MS = 5_000;
 
 export interface EndpointOptions {
   readonly path: PathPattern;
   readonly httpServer: Server;
   readonly guards: HandshakeGuards;
+  /** What answers the messages of its clients, by event. */
+  readonly methods: ReadonlyMap<string, GatewayMethod>;
   readonly maxFrameBytes: number;
 }
 
@@ -33,12 +37,14 @@ export class Endpoint {
   readonly maxFrameBytes: number;
   readonly server: GatewayServer;
   readonly clients = new Set<ClientFacade>();
+  readonly #methods: ReadonlyMap<string, GatewayMethod>;
   readonly #upgrader: SocketServer<typeof ServerSocket>;
 
   constructor(options: EndpointOptions) {
     this.path = options.path;
     this.httpServer = options.httpServer;
     this.guards = options.guards;
+    this.#methods = options.methods;
     this.maxFrameBytes = options.maxFrameBytes;
     const upgrades = {
       noServer: true,
@@ -64,6 +70,11 @@ export class Endpoint {
   announce(client: ClientFacade): void {
     this.clients.add(client);
     this.server.emit('connection', client, client.request);
+  }
+
+  /** The method that takes an event of its clients; a gateway may take what no other method does: `@SubscribeMessage('*')`. */
+  methodFor(event: string): GatewayMethod | undefined {
+    return this.#methods.get(event) ?? this.#methods.get(ANY_EVENT);
   }
 
   forget(client: ClientFacade): void {

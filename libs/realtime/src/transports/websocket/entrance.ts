@@ -70,7 +70,7 @@ export class Entrance {
     this.#makeRoom(session);
     const wire = new WebSocketWire(ws, upgrade.socket);
     const connection = this.#connection(upgrade, wire, session);
-    const client = new ClientFacade(connection, request);
+    const client = new ClientFacade(connection, request, endpoint);
     this.#attempts.set(connection, { request, addressGroup, guards });
     this.#clients.set(connection, client);
     const take = this.#link(wire, client, endpoint);

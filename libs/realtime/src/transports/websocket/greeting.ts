@@ -5,7 +5,11 @@ import type { HeartbeatOptions } from '../../connections/heartbeat.js';
 import { within } from '../../deadline.js';
 import { Deadlines } from '../../messages/deadlines.js';
 import type { ReportFault, SystemHandlers } from '../../messages/message-handlers.js';
-import { type MessageLimits, MessageStream } from '../../messages/message-stream.js';
+import {
+  type MessageLimits,
+  MessageStream,
+  type MessageStreamOptions,
+} from '../../messages/message-stream.js';
 import type { RealtimeMetrics } from '../../metrics/meter.js';
 import type { NodeChannels } from '../../publishing/node-channels.js';
 import type { ClientFacade } from './client-facade.js';
@@ -31,25 +35,18 @@ export interface GreetingOptions {
 export class Greeting implements Greeter {
   readonly #logger = new Logger('AerieMessages');
   readonly #options: GreetingOptions;
-  readonly #deadlines: Deadlines;
+  readonly #messages: MessageStreamOptions;
 
   constructor(options: GreetingOptions) {
     this.#options = options;
-    this.#deadlines = new Deadlines(options.limits.deadlineMs);
+    const { system, limits, metrics } = options;
+    const deadlines = new Deadlines(limits.deadlineMs);
+    this.#messages = { system, limits, metrics, deadlines, reportFault: this.#report };
   }
 
   greet(client: ClientFacade, endpoint: Endpoint): ReturnType<Greeter['greet']> {
-    const { system, limits, metrics } = this.#options;
-    const { connection, handlers } = client;
-    const stream = new MessageStream({
-      connection,
-      system,
-      application: handlers,
-      deadlines: this.#deadlines,
-      limits,
-      metrics,
-      reportFault: this.#report,
-    });
+    const { connection } = client;
+    const stream = new MessageStream(connection, client, this.#messages);
     this.#welcome(client, endpoint, stream).catch((error: unknown) => this.#failed(connection, error));
     return {
       receive: (data, isBinary) => {

@@ -10,6 +10,7 @@ import { makeHooksSafe } from './connection-hooks.js';
 import { Endpoint } from './endpoint.js';
 import { installExceptionReplies } from './exception-replies.js';
 import { exploreGateways, type FoundGateway } from './gateway-explorer.js';
+import { GatewayMethods } from './gateway-methods.js';
 import type { WebSocketTransport } from './websocket-transport.js';
 
 export interface RealtimeWsAdapterOptions {
@@ -50,25 +51,25 @@ export class RealtimeWsAdapter extends WsAdapter {
     const httpServer = port === 0 ? this.#options.httpServer() : this.#ownServer(port);
     const known = this.#options.transport.endpointAt(httpServer, path.path);
     if (known !== undefined) return known.server;
+    const gateways = this.#gatewaysAt(path, port);
     const endpoint = new Endpoint({
       path,
       httpServer,
-      guards: this.#guardsAt(path, port),
+      guards: this.#guardsOf(gateways),
+      methods: new GatewayMethods(this.#options.guards.modules, this.#options.guards.config).of(gateways),
       maxFrameBytes: options.maxPayload ?? this.#options.maxFrameBytes,
     });
     this.#options.transport.listen(endpoint);
     return endpoint.server;
   }
 
+  /** Our clients' messages go to the methods of their endpoint: Nest's callbacks, bound anew for each client, aren't kept. */
   override bindMessageHandlers(
     client: unknown,
     handlers: MessageMappingProperties[],
     transform: (data: unknown) => Observable<unknown>,
   ): void {
-    if (!(client instanceof ClientFacade)) return super.bindMessageHandlers(client, handlers, transform);
-    // Nest binds a method to its client and leaves the pattern to the adapter; guards, pipes and filters live in the callback.
-    for (const { message, callback } of handlers)
-      client.handle(message, callback as (data: unknown, event: string) => unknown);
+    if (!(client instanceof ClientFacade)) super.bindMessageHandlers(client, handlers, transform);
   }
 
   override bindClientDisconnect(
@@ -101,12 +102,15 @@ export class RealtimeWsAdapter extends WsAdapter {
     return server;
   }
 
-  // A request-scoped guard makes its gateway so, too: the guards are asked first, so that the message names the culprit.
-  #guardsAt(path: PathPattern, port: number): HandshakeGuards {
+  #gatewaysAt(path: PathPattern, port: number): readonly FoundGateway[] {
     this.#gateways ??= exploreGateways(this.#options.guards.modules);
-    const here = this.#gateways.filter((gateway) => gateway.path === path.path && gateway.port === port);
-    const guards = new HandshakeGuards(here, this.#options.guards);
-    for (const { instance, metatype, isStatic } of here) {
+    return this.#gateways.filter((gateway) => gateway.path === path.path && gateway.port === port);
+  }
+
+  // A request-scoped guard makes its gateway so, too: the guards are asked first, so that the message names the culprit.
+  #guardsOf(gateways: readonly FoundGateway[]): HandshakeGuards {
+    const guards = new HandshakeGuards(gateways, this.#options.guards);
+    for (const { instance, metatype, isStatic } of gateways) {
       if (!isStatic)
         throw new Error(
           `${metatype.name}, or something that it uses, is request-scoped, which a long-lived connection can't be. Make it a singleton.`,
