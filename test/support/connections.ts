@@ -15,8 +15,7 @@ export function connect(
     id: `c${(names += 1)}`,
     session: { user, claims: {} },
     address: '192.0.2.1',
-    outboxBytes: 1024 * 1024,
-    budget: new OutboxBudget(Infinity, () => 1),
+    outbox: { limitBytes: 1024 * 1024, budget: new OutboxBudget(Infinity, () => 1) },
     ...options,
     wire,
   });

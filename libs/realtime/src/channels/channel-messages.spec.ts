@@ -1,6 +1,7 @@
 import { SYSTEM } from '@aerie/protocol';
 import { describe, expect, it, vi } from 'vitest';
 import type { Connection } from '../connections/connection.js';
+import { SmallSet } from '../connections/small-set.js';
 import { Refusal } from '../refusal.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
@@ -8,6 +9,12 @@ import type { Publisher } from '../publishing/publisher.js';
 import { ChannelAccess } from './channel-access.js';
 import { ChannelMessages } from './channel-messages.js';
 import { ChannelRules } from './channel-rules.js';
+
+function channelsOf(...channels: string[]): SmallSet<string> {
+  const set = new SmallSet<string>();
+  for (const channel of channels) set.add(channel);
+  return set;
+}
 
 function unsubscribe(channel: string): { reply: unknown; left: ReturnType<typeof vi.fn> } {
   const left = vi.fn<() => boolean>(() => true);
@@ -19,7 +26,7 @@ function unsubscribe(channel: string): { reply: unknown; left: ReturnType<typeof
   );
   const connection = {
     session: { user: 'ann', claims: {} },
-    channels: new Set([channel]),
+    channels: channelsOf(channel),
   } as Partial<Connection>;
   const reply = handlers.get(SYSTEM.unsubscribe)?.(connection as Connection, {
     event: SYSTEM.unsubscribe,
@@ -80,7 +87,7 @@ describe('$subscribe', () => {
     const emitted: unknown[] = [];
     const connection = {
       session: { user: 'ann', claims: { rooms: true } },
-      channels: new Set<string>(),
+      channels: channelsOf(),
       emit: (event: string, data: unknown) => void emitted.push([event, data]),
     };
     const leave = vi.fn<() => boolean>(() => true);

@@ -1,11 +1,12 @@
 import { Logger } from '@nestjs/common';
 import type { Connection, ConnectionEnd } from './connection.js';
+import { type Members, SmallSet } from './small-set.js';
 
 type Added = (connection: Connection) => void;
 type Left = (connection: Connection, channel: string) => void;
 type Removed = (connection: Connection, end: ConnectionEnd) => void;
 
-const NONE: ReadonlySet<Connection> = new Set();
+const NONE: Members<Connection> = new SmallSet();
 
 /**
  * The connections of this node: by id, by user and by channel, O(1) each way. Nobody is in it who did not pass
@@ -13,8 +14,8 @@ const NONE: ReadonlySet<Connection> = new Set();
  */
 export class ConnectionRegistry {
   readonly #connections = new Map<string, Connection>();
-  readonly #byUser = new Map<string, Set<Connection>>();
-  readonly #byChannel = new Map<string, Set<Connection>>();
+  readonly #byUser = new Map<string, SmallSet<Connection>>();
+  readonly #byChannel = new Map<string, SmallSet<Connection>>();
   readonly #added = new Set<Added>();
   readonly #removed = new Set<Removed>();
   readonly #left = new Set<Left>();
@@ -49,11 +50,11 @@ export class ConnectionRegistry {
     return this.#connections.get(connection.id) === connection;
   }
 
-  ofUser(user: string): ReadonlySet<Connection> {
+  ofUser(user: string): Members<Connection> {
     return this.#byUser.get(user) ?? NONE;
   }
 
-  inChannel(channel: string): ReadonlySet<Connection> {
+  inChannel(channel: string): Members<Connection> {
     return this.#byChannel.get(channel) ?? NONE;
   }
 
@@ -96,14 +97,14 @@ export class ConnectionRegistry {
   /** Makes a registered connection a member of a channel; false if it is none or already was. */
   join(connection: Connection, channel: string): boolean {
     if (!this.has(connection) || connection.channels.has(channel)) return false;
-    (connection.channels as Set<string>).add(channel);
+    (connection.channels as SmallSet<string>).add(channel);
     put(this.#byChannel, channel, connection);
     this.#subscriptions += 1;
     return true;
   }
 
   leave(connection: Connection, channel: string): boolean {
-    if (!(connection.channels as Set<string>).delete(channel)) return false;
+    if (!(connection.channels as SmallSet<string>).delete(channel)) return false;
     take(this.#byChannel, channel, connection);
     this.#subscriptions -= 1;
     this.#tell(this.#left, (listener) => listener(connection, channel));
@@ -122,13 +123,14 @@ export class ConnectionRegistry {
   }
 }
 
-function put(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
-  const set = index.get(key);
-  if (set === undefined) index.set(key, new Set([connection]));
-  else set.add(connection);
+function put(index: Map<string, SmallSet<Connection>>, key: string, connection: Connection): void {
+  const known = index.get(key);
+  const set = known ?? new SmallSet();
+  set.add(connection);
+  if (known === undefined) index.set(key, set);
 }
 
-function take(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+function take(index: Map<string, SmallSet<Connection>>, key: string, connection: Connection): void {
   const set = index.get(key);
   set?.delete(connection);
   if (set?.size === 0) index.delete(key);

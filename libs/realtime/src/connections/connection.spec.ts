@@ -12,8 +12,7 @@ function open(wire: FakeWire, options: Partial<ConnectionOptions> = {}): Connect
     wire,
     session: { user: 'alice', claims: {} },
     address: '192.0.2.1',
-    outboxBytes: 100_000,
-    budget: new OutboxBudget(Infinity, () => 1),
+    outbox: { limitBytes: 100_000, budget: new OutboxBudget(Infinity, () => 1) },
     ...options,
   });
 }

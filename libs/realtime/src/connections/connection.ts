@@ -1,7 +1,7 @@
 import { CLOSE, type Close } from '@aerie/protocol';
-import { Outbox } from './outbox.js';
-import type { OutboxBudget } from './outbox-budget.js';
+import { Outbox, type OutboxRules } from './outbox.js';
 import type { Session } from './session.js';
+import { type Members, SmallSet } from './small-set.js';
 import type { Framing, Transport, Wire } from './wire.js';
 
 /** A goodbye that the peer does not answer is cut after this. */
@@ -13,8 +13,7 @@ export interface ConnectionOptions {
   readonly session: Session;
   /** The client's address as admission sees it. */
   readonly address: string;
-  readonly outboxBytes: number;
-  readonly budget: OutboxBudget;
+  readonly outbox: OutboxRules;
   readonly onSlow?: () => void;
   /** Told of what is sent: for metrics. */
   readonly onSent?: (frames: number, bytes: number) => void;
@@ -42,7 +41,7 @@ export class Connection {
   /** Epoch milliseconds. */
   readonly openedAt = Date.now();
   /** Channels that it is subscribed to. Changed by the registry only. */
-  readonly channels: ReadonlySet<string> = new Set();
+  readonly channels: Members<string> = new SmallSet();
   readonly #wire: Wire;
   readonly #outbox: Outbox;
   readonly #onSlow: ConnectionOptions['onSlow'];
@@ -60,12 +59,7 @@ export class Connection {
     this.#session = options.session;
     this.#onSlow = options.onSlow;
     this.#onSent = options.onSent;
-    this.#outbox = new Outbox({
-      wire: options.wire,
-      limitBytes: options.outboxBytes,
-      budget: options.budget,
-      onOverflow: () => this.#endAsSlow(),
-    });
+    this.#outbox = new Outbox(options.wire, options.outbox, this);
   }
 
   get transport(): Transport {
@@ -174,7 +168,8 @@ export class Connection {
     this.#outbox.finish(say);
   }
 
-  #endAsSlow(): void {
+  /** Called by its outbox: the peer reads too slowly. */
+  overflowed(): void {
     if (!this.isOpen) return;
     this.#onSlow?.();
     this.#outbox.discard();

@@ -113,9 +113,12 @@ export class Descriptors implements OnModuleInit, OnModuleDestroy {
 
   readonly #count = (socket: NodeJS.EventEmitter): void => {
     this.#sockets += 1;
-    socket.once('close', () => {
-      this.#sockets -= 1;
-    });
+    socket.on('close', this.#uncount);
+  };
+
+  // One listener for all of them, and no `once` around it: idle sockets are many.
+  readonly #uncount = (): void => {
+    this.#sockets -= 1;
   };
 
   #boundServers(): void {

@@ -30,7 +30,7 @@ describe('the budget of all outboxes', () => {
     const shared = Buffer.alloc(1_000);
     const wires = Array.from({ length: 10 }, () => new FakeWire(0));
     const outboxes = wires.map(
-      (wire) => new Outbox({ wire, limitBytes: Infinity, budget, onOverflow: () => undefined }),
+      (wire) => new Outbox(wire, { limitBytes: Infinity, budget }, { overflowed: () => undefined }),
     );
     for (const outbox of outboxes) {
       outbox.push(Buffer.alloc(70_000));
@@ -44,12 +44,11 @@ describe('the budget of all outboxes', () => {
 
   it('counts what a socket holds for a peer that does not read', () => {
     const budget = new OutboxBudget(Infinity, () => 0);
-    const outbox = new Outbox({
-      wire: new FakeWire(0),
-      limitBytes: Infinity,
-      budget,
-      onOverflow: () => undefined,
-    });
+    const outbox = new Outbox(
+      new FakeWire(0),
+      { limitBytes: Infinity, budget },
+      { overflowed: () => undefined },
+    );
     for (let index = 0; index < 10; index += 1) outbox.push(Buffer.alloc(5_000));
     expect(budget.bytes).toBe(10 * (5_000 + WRITE));
     outbox.release();
@@ -109,12 +108,11 @@ describe('past its limit', () => {
 
   it('a connection that says goodbye already does not stand before those that can be shed', async () => {
     const budget = new OutboxBudget(1_000, () => 1);
-    const leaving = new Outbox({
-      wire: new FakeWire(0),
-      limitBytes: Infinity,
-      budget,
-      onOverflow: () => undefined,
-    });
+    const leaving = new Outbox(
+      new FakeWire(0),
+      { limitBytes: Infinity, budget },
+      { overflowed: () => undefined },
+    );
     leaving.push(Buffer.alloc(500_000));
     leaving.finish(() => undefined);
     const other = new Owing(budget, 2_000);

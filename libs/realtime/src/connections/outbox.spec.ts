@@ -15,7 +15,7 @@ function setUp({ room = 0, limitBytes = 1024 * KIB }: Setup = {}) {
   const wire = new FakeWire(room);
   const budget = new OutboxBudget(256 * 1024 * KIB, () => 1);
   const onOverflow = vi.fn();
-  const outbox = new Outbox({ wire, limitBytes, budget, onOverflow });
+  const outbox = new Outbox(wire, { limitBytes, budget }, { overflowed: onOverflow });
   return { wire, budget, onOverflow, outbox };
 }
 

@@ -14,21 +14,26 @@ interface Owed {
   readonly key: string | undefined;
 }
 
-export interface OutboxOptions {
-  readonly wire: Wire;
+/** The same for all connections of a node. */
+export interface OutboxRules {
   /** Bytes that one connection may owe before it counts as slow. */
   readonly limitBytes: number;
   readonly budget: OutboxBudget;
-  readonly onOverflow: () => void;
+}
+
+export interface OutboxOwner {
+  /** The peer reads too slowly. */
+  overflowed(): void;
 }
 
 /**
  * What a connection still owes its peer, in order. Empty, it accepts one frame of any size; else a push past the limit ends
- * the connection (`onOverflow`) instead of growing.
+ * the connection (`overflowed`) instead of growing.
  */
 export class Outbox implements Debtor {
   readonly #wire: Wire;
-  readonly #options: OutboxOptions;
+  readonly #rules: OutboxRules;
+  readonly #owner: OutboxOwner;
   /** Taken by the kernel up to `#oldest`, with the wire up to `#next`, waiting from there on. */
   #frames: Owed[] = [];
   #oldest = 0;
@@ -40,9 +45,10 @@ export class Outbox implements Debtor {
   #released = false;
   #whenEmpty: (() => void) | undefined;
 
-  constructor(options: OutboxOptions) {
-    this.#options = options;
-    this.#wire = options.wire;
+  constructor(wire: Wire, rules: OutboxRules, owner: OutboxOwner) {
+    this.#wire = wire;
+    this.#rules = rules;
+    this.#owner = owner;
   }
 
   get bytesOwed(): number {
@@ -58,21 +64,21 @@ export class Outbox implements Debtor {
     if (this.#closed) return;
     if (this.bytesOwed === 0 && bytes.byteLength <= UNMETERED_BYTES) return this.#wire.write(bytes);
     const replaced = conflateKey === undefined ? undefined : this.#replaceable?.get(conflateKey);
-    if (this.#overflows(bytes.byteLength, replaced?.bytes.byteLength ?? 0)) return this.#options.onOverflow();
+    if (this.#overflows(bytes.byteLength, replaced?.bytes.byteLength ?? 0)) return this.#owner.overflowed();
     if (replaced !== undefined) return this.#replace(replaced, bytes);
     this.#append({ bytes, handed: 0, key: conflateKey });
     this.#hand();
   }
 
   shed(): void {
-    if (!this.#closed) this.#options.onOverflow();
+    if (!this.#closed) this.#owner.overflowed();
   }
 
   /** Accepts nothing more; calls back once what it owes is with the wire. */
   finish(whenEmpty: () => void): void {
     this.#closed = true;
     // It ends anyway: nothing is won by shedding it.
-    this.#options.budget.settled(this);
+    this.#rules.budget.settled(this);
     if (!this.backedUp) whenEmpty();
     else this.#whenEmpty = whenEmpty;
   }
@@ -94,31 +100,31 @@ export class Outbox implements Debtor {
     this.#oldest = 0;
     this.#next = 0;
     this.#replaceable = undefined;
-    this.#options.budget.settled(this);
+    this.#rules.budget.settled(this);
   }
 
   #overflows(bytes: number, replaced: number): boolean {
     const owed = this.bytesOwed;
-    return owed > 0 && bytes > replaced && owed - replaced + bytes > this.#options.limitBytes;
+    return owed > 0 && bytes > replaced && owed - replaced + bytes > this.#rules.limitBytes;
   }
 
   #append(frame: Owed): void {
     this.#frames.push(frame);
     this.#waitingBytes += frame.bytes.byteLength;
     if (frame.key !== undefined) (this.#replaceable ??= new Map()).set(frame.key, frame);
-    this.#options.budget.retain(frame.bytes, this);
+    this.#rules.budget.retain(frame.bytes, this);
   }
 
   #replace(frame: Owed, bytes: Uint8Array): void {
-    this.#options.budget.release(frame.bytes);
+    this.#rules.budget.release(frame.bytes);
     this.#waitingBytes += bytes.byteLength - frame.bytes.byteLength;
     frame.bytes = bytes;
-    this.#options.budget.retain(bytes, this);
+    this.#rules.budget.retain(bytes, this);
   }
 
   #forget(frame: Owed): void {
     this.#waitingBytes -= frame.bytes.byteLength - frame.handed;
-    this.#options.budget.release(frame.bytes);
+    this.#rules.budget.release(frame.bytes);
   }
 
   #hand(): void {
@@ -147,9 +153,9 @@ export class Outbox implements Debtor {
   #frameTaken(): void {
     if (this.#released) return;
     const taken = this.#frames[this.#oldest];
-    if (taken !== undefined) this.#options.budget.release(taken.bytes);
+    if (taken !== undefined) this.#rules.budget.release(taken.bytes);
     this.#oldest += 1;
-    if (this.#oldest === this.#frames.length) this.#options.budget.settled(this);
+    if (this.#oldest === this.#frames.length) this.#rules.budget.settled(this);
     this.#compact();
     this.#sliceTaken();
   }

@@ -68,8 +68,7 @@ class Node {
       wire: peer,
       session: { user: id, claims: {} },
       address: '127.0.0.1',
-      outboxBytes: 1_000_000,
-      budget: new OutboxBudget(1_000_000, () => this.registry.size),
+      outbox: { limitBytes: 1_000_000, budget: new OutboxBudget(1_000_000, () => this.registry.size) },
     });
     this.registry.add(connection);
     return peer;

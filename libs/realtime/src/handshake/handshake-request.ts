@@ -1,5 +1,6 @@
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { pathOf } from '../http/request-target.js';
+import { type IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { distinctHeaders, pathOf } from '../http/request-target.js';
 import { parseCookies, parseQuery } from './request-fields.js';
 import type { HandshakeRequest } from './authenticator.js';
 
@@ -12,13 +13,14 @@ export interface Platform {
 export interface RequestParts {
   readonly ip: string;
   readonly params: Readonly<Record<string, string>>;
-  readonly platform: Platform;
 }
 
 const PARTS = Symbol('aerie:request-parts');
+const RESPONSE = Symbol('aerie:response');
 
 interface PreparedRequest extends IncomingMessage {
   [PARTS]: RequestParts;
+  [RESPONSE]?: WeakRef<ServerResponse>;
 }
 
 /** What guards find on a request, worked out when one looks. */
@@ -28,30 +30,89 @@ const FIELDS: Readonly<Record<string, (request: PreparedRequest) => unknown>> = 
   query: parseQuery,
   cookies: parseCookies,
   path: pathOf,
+  headersDistinct: distinctHeaders,
   originalUrl: (request) => request.url ?? '/',
   body: () => undefined,
   raw: (request) => request,
 };
 
-const prototypes = new WeakMap<object, object>();
+/** A class whose instances have a platform's prototype below ours. */
+type RequestOn = (new () => object) & { readonly prototype: object };
+const classes = new WeakMap<object, RequestOn>();
 
-/** Makes of a bare upgrade request what guards expect of an HTTP request. */
-export function prepareRequest(request: IncomingMessage, parts: RequestParts): HandshakeRequest {
-  Object.setPrototypeOf(request, prototypeOn(parts.platform.request ?? IncomingMessage.prototype));
-  Object.defineProperty(request, PARTS, { value: parts, configurable: true });
+/** Makes of a bare HTTP request what guards expect of one that the platform has prepared. */
+export function prepareRequest(
+  bare: IncomingMessage,
+  parts: RequestParts,
+  platform: Platform,
+): HandshakeRequest {
+  Object.setPrototypeOf(bare, classOn(platform).prototype);
+  const request = bare as HandshakeRequest & PreparedRequest;
+  request[PARTS] = parts;
+  return request;
+}
+
+/**
+ * The request of an upgrade as its connection keeps it: what was asked, and on which socket. An upgrade has no body, and
+ * without the machinery of a stream it is a tenth of the bare request in memory, which can be let go.
+ */
+export function requestOfUpgrade(
+  bare: IncomingMessage,
+  parts: RequestParts,
+  platform: Platform,
+): HandshakeRequest {
+  const request: object = Reflect.construct(UpgradeRequest, [bare, parts], classOn(platform));
   return request as HandshakeRequest;
 }
 
+class UpgradeRequest {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly httpVersion: string;
+  readonly httpVersionMajor: number;
+  readonly httpVersionMinor: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: string[];
+  readonly socket: Socket;
+  readonly complete = true;
+  readonly [PARTS]: RequestParts;
+
+  constructor(bare: IncomingMessage, parts: RequestParts) {
+    this.method = bare.method;
+    this.url = bare.url;
+    this.httpVersion = bare.httpVersion;
+    this.httpVersionMajor = bare.httpVersionMajor;
+    this.httpVersionMinor = bare.httpVersionMinor;
+    this.headers = bare.headers;
+    this.rawHeaders = bare.rawHeaders;
+    this.socket = bare.socket;
+    this[PARTS] = parts;
+  }
+}
+
 // One prototype for all: a connection keeps its request, and fields of its own on each would cost it a kilobyte.
-function prototypeOn(base: object): object {
-  const known = prototypes.get(base);
+function classOn({ request: base = IncomingMessage.prototype }: Platform): RequestOn {
+  const known = classes.get(base);
   if (known !== undefined) return known;
-  const prototype: object = Object.create(base) as object;
+  const made: RequestOn = class {};
+  const prototype: object = made.prototype;
+  Object.setPrototypeOf(prototype, base);
   for (const [name, read] of Object.entries(FIELDS))
     Object.defineProperty(prototype, name, field(name, read));
-  prototypes.set(base, prototype);
-  return prototype;
+  Object.defineProperty(prototype, 'res', RESPONSE_FIELD);
+  classes.set(base, made);
+  return made;
 }
+
+// Express' `json()` asks the request whether what the client has is fresh, and that asks the response. Weakly: the request
+// lives as long as its connection, the response should not.
+const RESPONSE_FIELD: PropertyDescriptor = {
+  get(this: PreparedRequest) {
+    return this[RESPONSE]?.deref();
+  },
+  configurable: true,
+  enumerable: false,
+};
 
 /** A field that is read once, and is the request's own from then on, as guards may write to it. */
 function field(name: string, read: (request: PreparedRequest) => unknown): PropertyDescriptor {
@@ -87,13 +148,6 @@ export function adoptResponse(
   Object.defineProperty(response, 'req', { value: request, writable: true, configurable: true });
   if (platform.response === undefined) return response;
   Object.setPrototypeOf(response, platform.response);
-  linkBack(request, response);
+  (request as PreparedRequest)[RESPONSE] = new WeakRef(response);
   return response;
-}
-
-// Express' `json()` asks the request whether what the client has is fresh, and that asks the response. Weakly: the request
-// lives as long as its connection, the response should not.
-function linkBack(request: IncomingMessage, response: ServerResponse): void {
-  const answer = new WeakRef(response);
-  Object.defineProperty(request, 'res', { get: () => answer.deref(), configurable: true, enumerable: false });
 }

@@ -177,7 +177,7 @@ export class Handshake {
 }
 
 // One that is saying goodbye takes nobody's place.
-function openOf(connections: ReadonlySet<Connection>): number {
+function openOf(connections: Iterable<Connection>): number {
   let open = 0;
   for (const { isOpen } of connections) if (isOpen) open += 1;
   return open;

@@ -1,3 +1,4 @@
+const NONE: Readonly<Record<string, string>> = Object.freeze({});
 const PARAMETER = /^:([A-Za-z_][A-Za-z0-9_]*)$/;
 
 /** A gateway's path: literal segments and `:name` parameters. A trailing slash makes no difference. */
@@ -11,10 +12,10 @@ export class PathPattern {
   }
 
   /** The parameters, percent-decoded, or undefined where the path is another one. */
-  match(pathname: string): Record<string, string> | undefined {
+  match(pathname: string): Readonly<Record<string, string>> | undefined {
     const segments = segmentsOf(pathname);
     if (segments.length !== this.#segments.length) return undefined;
-    const params: Record<string, string> = {};
+    let params: Record<string, string> | undefined;
     for (const [index, expected] of this.#segments.entries()) {
       const actual = segments[index] ?? '';
       const name = PARAMETER.exec(expected)?.[1];
@@ -22,10 +23,10 @@ export class PathPattern {
       if (name !== undefined) {
         const value = decoded(actual);
         if (value === undefined) return undefined;
-        params[name] = value;
+        (params ??= {})[name] = value;
       }
     }
-    return params;
+    return params ?? NONE;
   }
 }
 

@@ -2,14 +2,19 @@ import { IncomingMessage } from 'node:http';
 import type { Session } from '../connections/session.js';
 import type { HandshakeRequest } from './authenticator.js';
 
-const sessions = new WeakMap<object, Session>();
+/** Nobody else can write here, and unlike a WeakMap's entry it costs a connection next to nothing. */
+const SESSION = Symbol('aerie:session');
+
+interface Identified {
+  [SESSION]?: Session | undefined;
+}
 
 /**
  * The session that authentication put on a request. A `session` property alone proves nothing: express-session and others
  * put one on every request.
  */
 export function sessionOf(request: object): Session | undefined {
-  return sessions.get(rawRequest(request));
+  return (rawRequest(request) as Identified)[SESSION];
 }
 
 /** Node's own request: Fastify wraps it, Express hands it out. */
@@ -19,23 +24,22 @@ export function rawRequest(request: object): object {
 }
 
 /** Says on a request who it is from. Somebody else's `request.session` and what a guard put on `request.user` stay. */
-export function identify(request: HandshakeRequest, session: Session): void {
-  if (request.session === undefined || request.session === sessions.get(request)) request.session = session;
-  sessions.set(request, session);
+export function identify(request: HandshakeRequest & Identified, session: Session): void {
+  if (request.session === undefined || request.session === request[SESSION]) request.session = session;
+  request[SESSION] = session;
   request.user ??= session;
 }
 
 /** Clears who a request is from for another try; the returned function puts it back where that fails. */
-export function clearIdentity(request: HandshakeRequest): () => void {
-  const session = sessions.get(request);
+export function clearIdentity(request: HandshakeRequest & Identified): () => void {
+  const session = request[SESSION];
   const { user, session: shown } = request;
   const { authorization } = request.headers;
   if (shown === session) delete request.session;
-  sessions.delete(request);
+  request[SESSION] = undefined;
   delete request.user;
   return () => {
-    if (session) sessions.set(request, session);
-    else sessions.delete(request);
+    request[SESSION] = session;
     set(request, 'session', shown);
     set(request, 'user', user);
     set(request.headers, 'authorization', authorization);

@@ -39,7 +39,7 @@ beforeAll(async () => {
       tickets,
       origins,
       failures,
-      prepare: (request) => prepareRequest(request, { ip: '127.0.0.1', params: {}, platform: {} }),
+      prepare: (request) => prepareRequest(request, { ip: '127.0.0.1', params: {} }, {}),
       addressGroupOf: () => '127.0.0.1',
     }),
   );

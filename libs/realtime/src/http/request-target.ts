@@ -27,6 +27,16 @@ export function headerValues({ rawHeaders }: IncomingMessage, name: string): str
   return values;
 }
 
+/** Every header with all its values, as Node's `headersDistinct`, on whatever has raw headers. */
+export function distinctHeaders({ rawHeaders }: IncomingMessage): Record<string, string[]> {
+  const distinct = Object.create(null) as Record<string, string[]>;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const [name = '', value = ''] = rawHeaders.slice(at, at + 2);
+    (distinct[name.toLowerCase()] ??= []).push(value);
+  }
+  return distinct;
+}
+
 function withoutOrigin(target: string): string {
   if (target.startsWith('/')) return target;
   const path = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1];

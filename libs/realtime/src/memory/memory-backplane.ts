@@ -28,6 +28,7 @@ export class MemoryBackplane extends Backplane {
 
   async start(listener: BackplaneListener): Promise<void> {
     this.#listener = listener;
+    this.#hub.add(this.#receive);
   }
 
   async announce(announcement: Announcement): Promise<Announced> {
@@ -38,12 +39,10 @@ export class MemoryBackplane extends Backplane {
   async subscribe(channel: string): Promise<void> {
     this.#assertOpen();
     this.#channels.add(channel);
-    this.#hub.add(channel, this.#receive);
   }
 
   async unsubscribe(channel: string): Promise<void> {
     this.#channels.delete(channel);
-    this.#hub.remove(channel, this.#receive);
   }
 
   async probe(): Promise<BackplaneHealth> {
@@ -52,12 +51,13 @@ export class MemoryBackplane extends Backplane {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const channel of this.#channels) this.#hub.remove(channel, this.#receive);
+    this.#hub.remove(this.#receive);
     this.#channels.clear();
   }
 
-  readonly #receive = (channel: string, frame: Uint8Array): void =>
-    this.#listener?.deliver(channel, frame, undefined);
+  readonly #receive = (channel: string, frame: Uint8Array): void => {
+    if (this.#channels.has(channel)) this.#listener?.deliver(channel, frame, undefined);
+  };
 
   #assertOpen(): void {
     if (this.#closed) throw new BackplaneUnavailable('the backplane is closed');

@@ -8,13 +8,13 @@ type Receiver = (channel: string, frame: Uint8Array) => void;
 
 /** Where the nodes of one process meet. Each `MemoryBackplane` has its own, unless tests let several share one. */
 export class MemoryHub {
-  readonly #receivers = new Map<string, Set<Receiver>>();
+  readonly #receivers = new Set<Receiver>();
   readonly #keys = new RecentKeys({ lifeMs: IDEMPOTENCY_MS, maxKeys: MAX_KEYS });
   #queue: Announcement[] = [];
   #delivered = Promise.withResolvers<void>();
 
   /**
-   * Gives an announcement to its channel's receivers in the next turn, and resolves then: a loop that awaits each of its
+   * Gives an announcement to the receivers in the next turn, and resolves then: a loop that awaits each of its
    * publications leaves room for everyone else. False where its key was seen in the last five minutes.
    */
   async announce(announcement: Announcement): Promise<boolean> {
@@ -24,14 +24,13 @@ export class MemoryHub {
     return true;
   }
 
-  add(channel: string, receiver: Receiver): void {
-    const receivers = this.#receivers.get(channel) ?? new Set();
-    this.#receivers.set(channel, receivers.add(receiver));
+  /** Whoever is added hears every channel, and knows which of them are its own. */
+  add(receiver: Receiver): void {
+    this.#receivers.add(receiver);
   }
 
-  remove(channel: string, receiver: Receiver): void {
-    const receivers = this.#receivers.get(channel);
-    if (receivers?.delete(receiver) === true && receivers.size === 0) this.#receivers.delete(channel);
+  remove(receiver: Receiver): void {
+    this.#receivers.delete(receiver);
   }
 
   #deliver(): void {
@@ -40,7 +39,7 @@ export class MemoryHub {
     this.#queue = [];
     this.#delivered = Promise.withResolvers();
     for (const { channel, frame } of turn) {
-      for (const receive of this.#receivers.get(channel) ?? []) receive(channel, frame);
+      for (const receive of this.#receivers) receive(channel, frame);
     }
     resolve();
   }

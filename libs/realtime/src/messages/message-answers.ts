@@ -29,18 +29,28 @@ export interface MessageAnswersOptions {
   readonly reportFault: ReportFault;
 }
 
+/** Whose messages they are. */
+export interface Answered {
+  readonly connection: Connection;
+  readonly application: ApplicationHandlers;
+  /** The place of this message is free. */
+  readonly released: (message: Message) => void;
+}
+
 /** Runs the handlers of one connection's messages and sends what comes of them: replies, streams of replies, errors. */
 export class MessageAnswers {
   readonly #connection: Connection;
+  readonly #released: Answered['released'];
   readonly #application: ApplicationHandlers;
   readonly #options: MessageAnswersOptions;
   /** Few connections have any. */
   #streams: Set<Subscription> | undefined;
   #underWay = 0;
 
-  constructor(connection: Connection, application: ApplicationHandlers, options: MessageAnswersOptions) {
+  constructor(options: MessageAnswersOptions, { connection, application, released }: Answered) {
     this.#connection = connection;
     this.#application = application;
+    this.#released = released;
     this.#options = options;
   }
 
@@ -50,8 +60,8 @@ export class MessageAnswers {
   }
 
   /** `released` is called when the next message may begin; once more where this one went on after that. */
-  run(message: Message, released: () => void): void {
-    const task = new Task(message, released, this);
+  run(message: Message): void {
+    const task = new Task(message, this);
     try {
       const result = runWithMessage(task, () => this.#dispatch(message));
       if (isPromise(result)) this.#await(task, result);
@@ -102,7 +112,7 @@ export class MessageAnswers {
     this.#underWay += 1;
     task.isUnderWay = true;
     this.#await(task, outcome);
-    task.released();
+    this.#released(task.message);
   }
 
   #answer(task: Task, result: unknown): void {
@@ -124,7 +134,7 @@ export class MessageAnswers {
     this.#options.deadlines.end(task);
     this.#options.metrics.messageHandled(performance.now() - task.startedAt);
     if (task.isUnderWay) this.#underWay -= 1;
-    task.released();
+    this.#released(task.message);
   }
 
   #stream(task: Task, values: Observable<unknown>): void {
@@ -178,7 +188,6 @@ class Task implements MessageContext, Due {
 
   constructor(
     readonly message: Message,
-    readonly released: () => void,
     private readonly answers: MessageAnswers,
   ) {}
 

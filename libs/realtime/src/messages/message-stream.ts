@@ -46,7 +46,7 @@ export class MessageStream {
   constructor(connection: Connection, application: ApplicationHandlers, options: MessageStreamOptions) {
     this.#options = options;
     this.#connection = connection;
-    this.#answers = new MessageAnswers(connection, application, options);
+    this.#answers = new MessageAnswers(options, { connection, application, released: this.#released });
     this.#bucket = new TokenBucket(options.limits.messagesPerSecond, options.limits.burst);
   }
 
@@ -73,7 +73,9 @@ export class MessageStream {
   }
 
   #accept(message: Message): void {
-    if (this.#isOpen && this.#overtakes(message)) return this.#answers.run(message, this.#advance);
+    if (this.#isOpen && this.#overtakes(message)) return this.#answers.run(message);
+    if (this.#queue.length === 0 && !this.#advancing && this.#mayBegin() && !this.#mustWait(message))
+      return this.#begin(message);
     this.#queue.push(message);
     if (this.#queue.length >= QUEUED_MESSAGES) this.#pause();
     this.#advance();
@@ -131,15 +133,18 @@ export class MessageStream {
 
   #begin(message: Message): void {
     this.#running.push(message);
-    this.#answers.run(message, () => {
-      const place = this.#running.indexOf(message);
-      if (place >= 0) this.#running.splice(place, 1);
-      this.#advance();
-    });
+    this.#answers.run(message);
   }
 
+  // What overtook the others never was among those that run.
+  readonly #released = (message: Message): void => {
+    const place = this.#running.indexOf(message);
+    if (place >= 0) this.#running.splice(place, 1);
+    this.#advance();
+  };
+
   // A loop that begins messages goes on by itself: it must not be entered again from within.
-  readonly #advance = (): void => {
+  #advance(): void {
     if (this.#advancing) return;
     this.#advancing = true;
     try {
@@ -147,7 +152,7 @@ export class MessageStream {
     } finally {
       this.#advancing = false;
     }
-  };
+  }
 }
 
 function isSubscribing(messages: readonly Message[]): boolean {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from '../../../../test/support/connections.js';
 import { FakeWire } from '../../../../test/support/fake-wire.js';
 import type { Connection } from '../connections/connection.js';
+import { OutboxBudget } from '../connections/outbox-budget.js';
 import type { Framing } from '../connections/wire.js';
 import { LocalFanout, type SlowPolicy } from './local-fanout.js';
 
@@ -52,7 +53,7 @@ class Channels {
   #target(channel: string) {
     const members = this.members.get(channel);
     if (members === undefined || members.size === 0) return undefined;
-    return { members: () => members, count: members.size, slow: this.slow };
+    return { members: () => [...members], count: members.size, slow: this.slow };
   }
 }
 
@@ -183,7 +184,10 @@ describe('a member that is behind', () => {
     channels.slow = slow;
     const member = channels.join(
       'room:1',
-      connect('slow', { wire: new FakeWire(0), outboxBytes: FULL + 100 }),
+      connect('slow', {
+        wire: new FakeWire(0),
+        outbox: { limitBytes: FULL + 100, budget: new OutboxBudget(Infinity, () => 1) },
+      }),
     );
     member.connection.sendFramed(Buffer.alloc(FULL, '.'));
     member.connection.sendFramed(Buffer.from('!'));

@@ -11,7 +11,8 @@ const TURN_BYTES = 256 * 1024;
 export type SlowPolicy = 'disconnect' | 'drop' | 'conflate';
 
 export interface FanoutTarget {
-  members(): Iterable<Connection>;
+  /** Who is one at this moment. */
+  members(): readonly Connection[];
   readonly count: number;
   readonly slow: SlowPolicy;
 }
@@ -108,7 +109,7 @@ class ChannelTurn {
     const target = this.options.target(this.channel);
     if (target === undefined) return;
     const { slow, count } = target;
-    const pass = new Pass({ channel: this.channel, frames, slow, members: [...target.members()] });
+    const pass = new Pass({ channel: this.channel, frames, slow, members: target.members() });
     if (count <= SLICE && this.#passes.length === 0) pass.serve(count);
     else this.#passes.push(pass);
   }

@@ -16,7 +16,7 @@ function setUp() {
   const fanout = new LocalFanout({
     target: (channel) => {
       const members = registry.inChannel(channel);
-      return { members: () => members, count: members.size, slow: 'disconnect' };
+      return { members: () => members.toArray(), count: members.size, slow: 'disconnect' };
     },
   });
   const channels = new NodeChannels({ registry, backplane, fanout });

@@ -5,6 +5,8 @@ import type { LocalFanout } from './local-fanout.js';
 
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 5_000;
+/** One promise for every channel that is listened to. */
+const LISTENING = Promise.resolve();
 
 export interface NodeChannelsOptions {
   readonly registry: ConnectionRegistry;
@@ -98,8 +100,11 @@ export class NodeChannels {
       return known;
     }
     const ready = this.#options.backplane.subscribe(channel);
-    ready.catch(() => undefined);
     const entry: Channel = { ready, holders: 1 };
+    ready.then(
+      () => (entry.ready = LISTENING),
+      () => undefined,
+    );
     this.#channels.set(channel, entry);
     return entry;
   }

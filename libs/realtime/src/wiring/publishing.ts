@@ -82,11 +82,11 @@ function targetOf(
   rules: ChannelRules,
 ): FanoutTarget | undefined {
   if (channel === BROADCAST_CHANNEL)
-    return { members: () => registry.all(), count: registry.size, slow: 'disconnect' };
+    return { members: () => [...registry.all()], count: registry.size, slow: 'disconnect' };
   const members = registry.inChannel(channel);
   if (members.size === 0) return undefined;
   return {
-    members: () => members,
+    members: () => members.toArray(),
     count: members.size,
     slow: rules.match(channel)?.rule.slow ?? 'disconnect',
   };

@@ -146,7 +146,8 @@ function transport(
   entry: Entrance,
   host: HttpAdapterHost,
 ): WebSocketTransport {
-  const platform = (): Platform => platformOf(host);
+  let known: Platform | undefined;
+  const platform = (): Platform => (known ??= platformOf(host));
   return new WebSocketTransport({
     edge,
     handshake,

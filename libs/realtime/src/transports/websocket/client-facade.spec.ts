@@ -1,23 +1,38 @@
+import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../../../../test/support/connections.js';
 import { FakeWire } from '../../../../../test/support/fake-wire.js';
 import { ReceivedRequests } from '../../../../../test/support/received-request.js';
 import type { HandshakeRequest } from '../../handshake/authenticator.js';
 import { prepareRequest } from '../../handshake/handshake-request.js';
+import { type GuardSources, HandshakeGuards } from '../../handshake/handshake-guards.js';
+import { PathPattern } from '../../handshake/path-pattern.js';
 import { ClientFacade } from './client-facade.js';
+import { Endpoint } from './endpoint.js';
 
-const NO_METHODS = { methodFor: () => undefined };
+const ENDPOINT = new Endpoint({
+  path: new PathPattern('/ws'),
+  httpServer: createServer(),
+  guards: new HandshakeGuards([], {} as GuardSources),
+  gateways: [],
+  methods: new Map(),
+  maxFrameBytes: 1_000,
+});
 const requests = new ReceivedRequests();
 let request: HandshakeRequest;
 beforeAll(async () => {
   const bare = await requests.receive('/ws?room=7', ['Cookie: a=1']);
-  request = prepareRequest(bare, { ip: '192.0.2.1', params: { tenant: 'acme' }, platform: {} });
+  request = prepareRequest(bare, { ip: '192.0.2.1', params: { tenant: 'acme' } }, {});
 });
 afterAll(() => requests.close());
 
 function clientOver(wire = new FakeWire()) {
   const { connection } = connect('alice', { wire });
-  return { client: new ClientFacade(connection, request, NO_METHODS), connection, wire };
+  return {
+    client: new ClientFacade({ connection, request, endpoint: ENDPOINT, addressGroup: '192.0.2.1' }),
+    connection,
+    wire,
+  };
 }
 
 describe("a gateway's client", () => {

@@ -9,13 +9,34 @@ import type { HandshakeRequest } from '../../handshake/authenticator.js';
 import { errorFrame } from '../../messages/error-frame.js';
 import { currentMessage } from '../../messages/message-context.js';
 import { type ApplicationHandlers, unknownEvent } from '../../messages/message-handlers.js';
-import type { Endpoint } from './endpoint.js';
+import type { GatewayMethod } from './gateway-method.js';
+import type { HandshakeGuards } from '../../handshake/handshake-guards.js';
 import { binaryFrame, textFraming } from './frame.js';
 
 type Sent = (error?: Error) => void;
 /** What is left of a control frame's 125 bytes behind the code. */
 const CLOSE_REASON_BYTES = 123;
 const EXCEPTION_FRAME = '{"event":"exception"';
+
+/** Where clients come in: an endpoint, as they see it. */
+export interface ClientHome {
+  readonly guards: HandshakeGuards;
+  /** Largest frame that they may send. */
+  readonly maxFrameBytes: number;
+  /** The method that takes an event of theirs. */
+  methodFor(event: string): GatewayMethod | undefined;
+  /** The client's connection is registered: gateway classes hear of it as from `ws`. */
+  announce(client: ClientFacade): void;
+  /** The connection has ended: gateway classes hear of it, and the client's own listeners. */
+  forget(client: ClientFacade, code: number, reason: string): void;
+}
+
+export interface ClientOptions {
+  readonly connection: Connection;
+  readonly request: HandshakeRequest;
+  readonly endpoint: ClientHome;
+  readonly addressGroup: string;
+}
 
 /**
  * What gateway classes get as their client: it reads like a socket of `ws`, but all it sends goes through the connection's
@@ -28,17 +49,20 @@ export class ClientFacade extends EventEmitter implements ApplicationHandlers {
   readonly CLOSED = 3;
   readonly #connection: Connection;
   readonly #request: HandshakeRequest;
-  readonly #endpoint: Pick<Endpoint, 'methodFor'>;
-  readonly #preparations: Promise<unknown>[] = [];
+  readonly endpoint: ClientHome;
+  /** The key under which failures of this client count. */
+  readonly addressGroup: string;
+  #preparations: Promise<unknown>[] | undefined;
   #ended = false;
   /** Set by guards of the application, as on an HTTP request. */
   user: unknown;
 
-  constructor(connection: Connection, request: HandshakeRequest, endpoint: Pick<Endpoint, 'methodFor'>) {
+  constructor({ connection, request, endpoint, addressGroup }: ClientOptions) {
     super();
     this.#connection = connection;
     this.#request = request;
-    this.#endpoint = endpoint;
+    this.endpoint = endpoint;
+    this.addressGroup = addressGroup;
     this.user = request.user;
   }
 
@@ -120,17 +144,20 @@ export class ClientFacade extends EventEmitter implements ApplicationHandlers {
 
   /** Runs the gateways' method for a message of this client. */
   handle(message: Message): unknown {
-    const method = this.#endpoint.methodFor(message.event);
+    const method = this.endpoint.methodFor(message.event);
     return method === undefined ? unknownEvent() : method.run(this, message.data, message.event);
   }
 
   /** Something that must end before the client's messages are answered: an asynchronous `handleConnection`. */
   prepareWith(preparation: Promise<unknown>): void {
-    this.#preparations.push(preparation);
+    (this.#preparations ??= []).push(preparation);
   }
 
-  async prepared(): Promise<void> {
-    await Promise.all(this.#preparations.splice(0));
+  /** Undefined where nothing has to end first. */
+  prepared(): Promise<unknown> | undefined {
+    const preparations = this.#preparations;
+    this.#preparations = undefined;
+    return preparations && Promise.all(preparations);
   }
 
   /** What Nest's default filter tells of an exception: the message's error reply. */
@@ -149,7 +176,7 @@ export class ClientFacade extends EventEmitter implements ApplicationHandlers {
     if (this.#connection.isOpen) this.emit('message', data, isBinary);
   }
 
-  /** Called once by the transport: the socket is gone. */
+  /** Called once by its endpoint: the socket is gone. */
   ended(code: number, reason: string): void {
     this.#ended = true;
     this.emit('close', code, Buffer.from(reason));

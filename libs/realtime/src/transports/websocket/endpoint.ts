@@ -1,9 +1,10 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type Server as SocketServer, WebSocketServer } from 'ws';
 import type { HandshakeGuards } from '../../handshake/handshake-guards.js';
 import type { PathPattern } from '../../handshake/path-pattern.js';
-import type { ClientFacade } from './client-facade.js';
+import type { ClientFacade, ClientHome } from './client-facade.js';
 import type { GatewayMethod } from './gateway-method.js';
 import { ServerSocket } from './server-socket.js';
 import { selectSubprotocol } from './upgrade-request.js';
@@ -11,17 +12,23 @@ import { selectSubprotocol } from './upgrade-request.js';
 const ANY_EVENT = '*';
 const CLOSE_HANDSHAKE_MS = 5_000;
 
+/** A gateway class, which may want to know of its clients' ends. The hook must not throw. */
+export interface DisconnectHook {
+  handleDisconnect?(client: ClientFacade, code: number): unknown;
+}
+
 export interface EndpointOptions {
   readonly path: PathPattern;
   readonly httpServer: Server;
   readonly guards: HandshakeGuards;
+  readonly gateways: readonly DisconnectHook[];
   /** What answers the messages of its clients, by event. */
   readonly methods: ReadonlyMap<string, GatewayMethod>;
   readonly maxFrameBytes: number;
 }
 
 export interface AcceptedUpgrade {
-  readonly request: IncomingMessage;
+  readonly bare: IncomingMessage;
   readonly socket: Socket;
   readonly head: Buffer;
 }
@@ -30,13 +37,14 @@ export interface AcceptedUpgrade {
 export type GatewayServer = WebSocketServer & { clients: Set<ClientFacade> };
 
 /** One path on one HTTP server, with the gateway classes behind it. */
-export class Endpoint {
+export class Endpoint implements ClientHome {
   readonly path: PathPattern;
   readonly httpServer: Server;
   readonly guards: HandshakeGuards;
   readonly maxFrameBytes: number;
   readonly server: GatewayServer;
   readonly clients = new Set<ClientFacade>();
+  readonly #gateways: readonly DisconnectHook[];
   readonly #methods: ReadonlyMap<string, GatewayMethod>;
   readonly #upgrader: SocketServer<typeof ServerSocket>;
 
@@ -44,6 +52,7 @@ export class Endpoint {
     this.path = options.path;
     this.httpServer = options.httpServer;
     this.guards = options.guards;
+    this.#gateways = options.gateways;
     this.#methods = options.methods;
     this.maxFrameBytes = options.maxFrameBytes;
     const upgrades = {
@@ -62,11 +71,13 @@ export class Endpoint {
   }
 
   /** Answers 101. Synchronous: `opened` is called before this returns. */
-  upgrade({ request, socket, head }: AcceptedUpgrade, opened: (ws: ServerSocket) => void): void {
-    this.#upgrader.handleUpgrade(request, socket, head, opened);
+  upgrade({ bare, socket, head }: AcceptedUpgrade, opened: (ws: ServerSocket) => void): void {
+    this.#upgrader.handleUpgrade(bare, socket, head, (ws) => {
+      socket.off('error', destroyOnError);
+      opened(ws);
+    });
   }
 
-  /** The connection is registered: gateway classes hear of it as from `ws`. */
   announce(client: ClientFacade): void {
     this.clients.add(client);
     this.server.emit('connection', client, client.request);
@@ -77,7 +88,14 @@ export class Endpoint {
     return this.#methods.get(event) ?? this.#methods.get(ANY_EVENT);
   }
 
-  forget(client: ClientFacade): void {
-    this.clients.delete(client);
+  forget(client: ClientFacade, code: number, reason: string): void {
+    const wasAnnounced = this.clients.delete(client);
+    client.ended(code, reason);
+    if (wasAnnounced) for (const gateway of this.#gateways) gateway.handleDisconnect?.(client, code);
   }
+}
+
+// An ECONNRESET while guards run would otherwise kill the process; `ws` has a listener of its own.
+export function destroyOnError(this: Duplex): void {
+  this.destroy();
 }

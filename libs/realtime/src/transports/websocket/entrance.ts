@@ -3,28 +3,24 @@ import { CLOSE } from '@aerie/protocol';
 import { Connection, type ConnectionEnd } from '../../connections/connection.js';
 import type { ConnectionRegistry } from '../../connections/connection-registry.js';
 import type { Heartbeat } from '../../connections/heartbeat.js';
+import type { OutboxRules } from '../../connections/outbox.js';
 import type { OutboxBudget } from '../../connections/outbox-budget.js';
 import type { Session } from '../../connections/session.js';
-import type { HandshakeAttempt } from '../../handshake/handshake.js';
 import type { HandshakeLog } from '../../handshake/handshake-log.js';
+import type { MessageStream } from '../../messages/message-stream.js';
 import type { RealtimeMetrics } from '../../metrics/meter.js';
 import { ClientFacade } from './client-facade.js';
-import type { Endpoint } from './endpoint.js';
-import type { EarlyFrame, EarlyFrames } from './first-message.js';
+import type { EarlyFrames } from './first-message.js';
 import type { ServerSocket } from './server-socket.js';
 import type { Upgrade } from './upgrade.js';
-import { WebSocketLink } from './websocket-link.js';
+import { type LinkPorts, WebSocketLink } from './websocket-link.js';
 import { WebSocketWire } from './websocket-wire.js';
-
-/** What takes a connection's messages once it is greeted. */
-export interface Greeted {
-  receive(data: Buffer, isBinary: boolean): void;
-  end(end: ConnectionEnd): void;
-}
 
 /** What becomes of a connection once it is registered: greeting, messages, channels. The floor above decides. */
 export interface Greeter {
-  greet(client: ClientFacade, endpoint: Endpoint): Greeted;
+  /** `welcomed` is called once `$welcome` is queued; until then messages wait. */
+  greet(client: ClientFacade, welcomed: () => void): void;
+  messagesOf(client: ClientFacade): MessageStream;
 }
 
 export interface EntranceOptions {
@@ -43,87 +39,55 @@ export interface Opening extends EarlyFrames {
   readonly session: Session;
 }
 
-/** What a renewal needs of the request that opened a connection; the rest of the upgrade is let go. */
-type KnownAttempt = Pick<HandshakeAttempt, 'request' | 'addressGroup' | 'guards'>;
-
 /** Lets in who passed the handshake: a connection on the open socket, registered and greeted. The only way in. */
 export class Entrance {
   readonly #options: EntranceOptions;
-  readonly #attempts = new WeakMap<Connection, KnownAttempt>();
   readonly #clients = new WeakMap<Connection, ClientFacade>();
+  readonly #links: LinkPorts;
+  readonly #outbox: OutboxRules;
 
   constructor(options: EntranceOptions) {
     this.#options = options;
+    const { heartbeat, metrics, budget, outboxBytes, greeter } = options;
+    this.#outbox = { budget, limitBytes: outboxBytes };
+    const messagesOf = (client: ClientFacade): MessageStream => greeter.messagesOf(client);
+    this.#links = { heartbeat, metrics, messagesOf, onEnd: (client, end) => this.#ended(client, end) };
   }
 
   clientOf(connection: Connection): ClientFacade | undefined {
     return this.#clients.get(connection);
   }
 
-  attemptOf(connection: Connection): KnownAttempt | undefined {
-    return this.#attempts.get(connection);
-  }
-
   open(upgrade: Upgrade, ws: ServerSocket, { session, frames, authId }: Opening): void {
-    const { endpoint, request, addressGroup, guards } = upgrade;
+    const { endpoint, request, addressGroup } = upgrade;
     if (endpoint === undefined) return;
     this.#makeRoom(session);
     const wire = new WebSocketWire(ws, upgrade.socket);
     const connection = this.#connection(upgrade, wire, session);
-    const client = new ClientFacade(connection, request, endpoint);
-    this.#attempts.set(connection, { request, addressGroup, guards });
+    const client = new ClientFacade({ connection, request, endpoint, addressGroup });
     this.#clients.set(connection, client);
-    const take = this.#link(wire, client, endpoint);
+    const link = new WebSocketLink(wire, client, this.#links);
+    link.start();
     this.#options.registry.add(connection);
     this.#options.log.accepted(upgrade, connection);
     const { expiresAt = null } = session;
     if (authId !== undefined) connection.sendPayload(JSON.stringify({ id: authId, data: { expiresAt } }));
-    take(this.#options.greeter.greet(client, endpoint), frames);
+    this.#options.greeter.greet(client, () => link.welcomed());
+    for (const { data, isBinary } of frames) link.onMessage(data, isBinary);
   }
 
-  // Listens at once, as `ws` emits what it has read without waiting; what comes before the greeting is kept for it.
-  #link(
-    wire: WebSocketWire,
-    client: ClientFacade,
-    endpoint: Endpoint,
-  ): (by: Greeted, frames: readonly EarlyFrame[]) => void {
-    const { heartbeat, metrics, registry } = this.#options;
-    const { connection } = client;
-    let greeted: Greeted | undefined;
-    const waiting: EarlyFrame[] = [];
-    wire.ws.on('error', () => undefined);
-    const link = new WebSocketLink({
-      wire,
-      connection,
-      heartbeat,
-      onMessage: (data, isBinary) =>
-        greeted === undefined ? waiting.push({ data, isBinary }) : greeted.receive(data, isBinary),
-      onPong: (data) => client.emit('pong', data),
-      onBytes: (count) => metrics.bytesReceived.inc(count),
-      onDead: () => metrics.heartbeatTimeouts.inc(),
-      onEnd: (end) => {
-        endpoint.forget(client);
-        registry.remove(connection, end);
-        client.ended(end.code, end.reason);
-        greeted?.end(end);
-      },
-    });
-    link.start();
-    return (by, frames) => {
-      greeted = by;
-      for (const { data, isBinary } of [...frames, ...waiting]) by.receive(data, isBinary);
-    };
+  #ended(client: ClientFacade, end: ConnectionEnd): void {
+    this.#options.registry.remove(client.connection, end);
+    client.endpoint.forget(client, end.code, end.reason);
   }
 
   #connection(upgrade: Upgrade, wire: WebSocketWire, session: Session): Connection {
-    const { outboxBytes, budget } = this.#options;
     return new Connection({
       id: randomBytes(12).toString('base64url'),
       wire,
       session,
       address: upgrade.address,
-      outboxBytes,
-      budget,
+      outbox: this.#outbox,
       onSlow: this.#countSlow,
       onSent: this.#countSent,
     });

@@ -3,7 +3,7 @@ import { CLOSE, type Close, decodeMessage, type MessageId, SYSTEM } from '@aerie
 import type { Session } from '../../connections/session.js';
 import type { Quarantine, Quarantined } from '../../handshake/quarantine.js';
 import { Refusal } from '../../refusal.js';
-import type { ServerSocket } from './server-socket.js';
+import type { ServerSocket, SocketListener } from './server-socket.js';
 
 const QUARANTINE_BYTES = 4 * 1024;
 
@@ -35,7 +35,7 @@ export interface FirstMessageOptions {
 }
 
 /** A socket in quarantine: it gets one `$auth`, 4 KiB in total and 5 s, and is sent nothing. */
-export class FirstMessage implements Quarantined {
+export class FirstMessage implements Quarantined, SocketListener {
   readonly addressGroup: string;
   readonly #options: FirstMessageOptions;
   readonly #later: EarlyFrame[] = [];
@@ -51,9 +51,7 @@ export class FirstMessage implements Quarantined {
   begin(): void {
     const { ws, socket, quarantine } = this.#options;
     socket.on('data', this.#arrived);
-    ws.on('message', this.#message);
-    ws.on('error', this.#failed);
-    ws.on('close', this.#gone);
+    ws.hearWith(this);
     quarantine.add(this);
   }
 
@@ -74,14 +72,19 @@ export class FirstMessage implements Quarantined {
       this.#refuse(CLOSE.policy, new Refusal('too_large', 'too much before $auth'));
   };
 
-  readonly #message = (data: unknown, isBinary: boolean): void => {
+  onMessage(data: unknown, isBinary: boolean): void {
     if (this.#over || !Buffer.isBuffer(data)) return;
     if (this.#authenticating) this.#later.push({ data, isBinary });
     else void this.#first(data);
-  };
+  }
 
-  readonly #failed = (): void => this.#abandoned();
-  readonly #gone = (): void => this.#abandoned();
+  onError(): void {
+    this.#abandoned();
+  }
+
+  onClose(): void {
+    this.#abandoned();
+  }
 
   async #first(data: Buffer): Promise<void> {
     this.#authenticating = true;
@@ -118,11 +121,11 @@ export class FirstMessage implements Quarantined {
     if (this.#over) return;
     this.#leave();
     this.#options.onRefused(refusal);
-    this.#options.ws.on('error', () => undefined);
     this.#options.ws.close(close.code, close.reason);
   }
 
   #abandoned(): void {
+    if (this.#over) return;
     this.#leave();
     this.#options.onAbandoned();
   }
@@ -130,12 +133,9 @@ export class FirstMessage implements Quarantined {
   #leave(): void {
     if (this.#over) return;
     this.#over = true;
-    const { ws, socket, quarantine } = this.#options;
+    const { socket, quarantine } = this.#options;
     quarantine.release(this);
     socket.off('data', this.#arrived);
-    ws.off('message', this.#message);
-    ws.off('error', this.#failed);
-    ws.off('close', this.#gone);
   }
 }
 

@@ -12,7 +12,6 @@ import {
   type ObservableInput,
   type Subscriber,
 } from 'rxjs';
-import type { ClientFacade } from './client-facade.js';
 
 /** How one parameter of a method gets its value, and what that passes through. */
 export interface MethodParameter {
@@ -25,12 +24,13 @@ export interface MethodParameter {
 export interface GatewayMethodOptions {
   readonly instance: object;
   readonly metatype: Type;
-  readonly callback: (...args: unknown[]) => unknown;
+  readonly method: (...args: unknown[]) => unknown;
   readonly guards: readonly CanActivate[];
   readonly interceptors: readonly NestInterceptor[];
+  /** None: the method gets what the adapter has, unpiped. */
   readonly parameters: readonly MethodParameter[];
-  /** Length of the argument list; 0: the method gets what the adapter has, unpiped. */
-  readonly arity: number;
+  /** As many undefined as the method has parameters. */
+  readonly blanks: readonly undefined[];
   /** The event that it subscribed to, for `getPattern()`. */
   readonly pattern: string;
   readonly filters: { handle(exception: unknown, host: ExecutionContextHost): void };
@@ -49,7 +49,7 @@ export class GatewayMethod {
   }
 
   /** What the method returns, a promise of it, or an Observable. A failure has been told to the filters; then undefined. */
-  run(client: ClientFacade, data: unknown, event: string): unknown {
+  run(client: object, data: unknown, event: string): unknown {
     const call = new Call(this.#options, [client, data, event, this.#options.pattern]);
     try {
       const result = call.begin();
@@ -116,19 +116,19 @@ class Call {
   }
 
   #invoke(): unknown {
-    const { instance, callback, arity } = this.#method;
-    if (arity === 0) return Reflect.apply(callback, instance, this.#args);
-    const args = new Array<unknown>(arity).fill(undefined);
-    const piped = this.#pipeInto(args);
-    return piped === undefined
-      ? Reflect.apply(callback, instance, args)
-      : piped.then((): unknown => Reflect.apply(callback, instance, args));
+    const { instance, method, parameters, blanks } = this.#method;
+    if (parameters.length === 0) return Reflect.apply(method, instance, this.#args);
+    const args = [...blanks];
+    const waiting = this.#pipeInto(args);
+    return waiting === undefined
+      ? Reflect.apply(method, instance, args)
+      : waiting.then((): unknown => Reflect.apply(method, instance, args));
   }
 
   #pipeInto(args: unknown[]): Promise<unknown> | undefined {
     let waiting: PromiseLike<unknown>[] | undefined;
     for (const { index, extract, metadata, pipes } of this.#method.parameters) {
-      const value = piped(extract(this.#args), { ...metadata }, pipes, 0);
+      const value = throughPipes(extract(this.#args), { ...metadata }, pipes);
       if (isThenable(value)) (waiting ??= []).push(value.then((settled) => (args[index] = settled)));
       else args[index] = value;
     }
@@ -137,8 +137,8 @@ class Call {
 
   #host(): ExecutionContextHost {
     if (this.#context !== undefined) return this.#context;
-    const { metatype, callback } = this.#method;
-    const host = new ExecutionContextHost(this.#args, metatype, callback);
+    const { metatype, method } = this.#method;
+    const host = new ExecutionContextHost(this.#args, metatype, method);
     host.setType('ws');
     return (this.#context = host);
   }
@@ -188,20 +188,15 @@ function emitSettled(value: unknown, subscriber: Subscriber<unknown>): void {
   subscriber.complete();
 }
 
-/** What comes out of a value's pipes, from the one at `start` on; a promise only where something was one. */
-function piped(
-  value: unknown,
-  metadata: ArgumentMetadata,
-  pipes: readonly PipeTransform[],
-  start: number,
-): unknown {
+/** What comes out of a value's pipes; a promise only where something was one. */
+function throughPipes(value: unknown, metadata: ArgumentMetadata, pipes: readonly PipeTransform[]): unknown {
   let current = value;
-  for (let index = start; ; index += 1) {
-    if (isThenable(current)) return current.then((settled) => piped(settled, metadata, pipes, index));
-    const pipe = pipes[index];
-    if (pipe === undefined) return current;
+  for (const [index, pipe] of pipes.entries()) {
+    if (isThenable(current))
+      return current.then((settled) => throughPipes(settled, metadata, pipes.slice(index)));
     current = pipe.transform(current, metadata);
   }
+  return current;
 }
 
 async function lastOf(verdict: unknown): Promise<unknown> {

@@ -83,12 +83,12 @@ export class GatewayMethods {
     return new GatewayMethod({
       instance,
       metatype: instance.constructor as Type,
-      callback,
+      method: callback,
       guards,
       interceptors,
       filters,
       parameters,
-      arity: parameters.length === 0 ? 0 : argsLength,
+      blanks: Array.from({ length: argsLength }, () => undefined),
       pattern: message,
     });
   }

@@ -13,7 +13,6 @@ import {
 import type { RealtimeMetrics } from '../../metrics/meter.js';
 import type { NodeChannels } from '../../publishing/node-channels.js';
 import type { ClientFacade } from './client-facade.js';
-import type { Endpoint } from './endpoint.js';
 import type { Greeter } from './entrance.js';
 
 /** An application's `handleConnection` may take this long before the client is welcomed without it. */
@@ -44,29 +43,23 @@ export class Greeting implements Greeter {
     this.#messages = { system, limits, metrics, deadlines, reportFault: this.#report };
   }
 
-  greet(client: ClientFacade, endpoint: Endpoint): ReturnType<Greeter['greet']> {
-    const { connection } = client;
-    const stream = new MessageStream(connection, client, this.#messages);
-    this.#welcome(client, endpoint, stream).catch((error: unknown) => this.#failed(connection, error));
-    return {
-      receive: (data, isBinary) => {
-        stream.receive(data, isBinary);
-        client.heard(data, isBinary);
-      },
-      end: () => stream.end(),
-    };
+  greet(client: ClientFacade, welcomed: () => void): void {
+    this.#welcome(client, welcomed).catch((error: unknown) => this.#failed(client.connection, error));
   }
 
-  async #welcome(client: ClientFacade, endpoint: Endpoint, stream: MessageStream): Promise<void> {
-    const { connection } = client;
+  messagesOf(client: ClientFacade): MessageStream {
+    return new MessageStream(client.connection, client, this.#messages);
+  }
+
+  async #welcome(client: ClientFacade, welcomed: () => void): Promise<void> {
+    const { connection, endpoint } = client;
     endpoint.announce(client);
-    if (!(await this.#prepared(client))) return connection.close(CLOSE.serverFault);
-    const channel = userChannel(connection.session.user);
-    const welcome = this.#frame(client, endpoint);
-    await this.#options.channels.joinAnyway(connection, channel, () =>
-      connection.emit(SYSTEM.welcome, welcome),
+    const preparing = client.prepared();
+    if (preparing !== undefined && !(await isDone(preparing))) return connection.close(CLOSE.serverFault);
+    await this.#options.channels.joinAnyway(connection, userChannel(connection.session.user), () =>
+      connection.emit(SYSTEM.welcome, this.#frame(client)),
     );
-    if (connection.isOpen) stream.open();
+    if (connection.isOpen) welcomed();
   }
 
   // Gateways may listen to their server themselves: what they throw costs the client that they threw it over.
@@ -75,15 +68,7 @@ export class Greeting implements Greeter {
     connection.close(CLOSE.serverFault);
   }
 
-  #prepared(client: ClientFacade): Promise<boolean> {
-    const ready = client.prepared().then(
-      () => true,
-      () => false,
-    );
-    return within(PREPARATION_MS, ready, () => true);
-  }
-
-  #frame({ connection }: ClientFacade, { maxFrameBytes }: Endpoint): Welcome {
+  #frame({ connection, endpoint }: ClientFacade): Welcome {
     const { session, transport, id } = connection;
     return {
       connection: id,
@@ -91,7 +76,7 @@ export class Greeting implements Greeter {
       node: this.#options.node,
       expiresAt: session.expiresAt ?? null,
       heartbeat: this.#options.heartbeat,
-      maxFrameBytes,
+      maxFrameBytes: endpoint.maxFrameBytes,
       transport,
       channels: { [userChannel(session.user)]: {} },
     };
@@ -100,4 +85,13 @@ export class Greeting implements Greeter {
   readonly #report: ReportFault = ({ event, error }) => {
     this.#logger.error(`the handler of "${event}" failed`, error instanceof Error ? error.stack : undefined);
   };
+}
+
+/** Whether all of it succeeded; what takes too long counts as done. */
+function isDone(preparing: Promise<unknown>): Promise<boolean> {
+  const done = preparing.then(
+    () => true,
+    () => false,
+  );
+  return within(PREPARATION_MS, done, () => true);
 }

@@ -56,6 +56,7 @@ export class RealtimeWsAdapter extends WsAdapter {
       path,
       httpServer,
       guards: this.#guardsOf(gateways),
+      gateways: gateways.map(({ instance }) => instance),
       methods: new GatewayMethods(this.#options.guards.modules, this.#options.guards.config).of(gateways),
       maxFrameBytes: options.maxPayload ?? this.#options.maxFrameBytes,
     });
@@ -76,7 +77,8 @@ export class RealtimeWsAdapter extends WsAdapter {
     client: { once(event: string, listener: (...args: unknown[]) => void): void },
     callback: (...args: unknown[]) => void,
   ): void {
-    client.once('close', callback);
+    // Our clients' endpoint tells its gateways itself, without a listener for each of them on each client.
+    if (!(client instanceof ClientFacade)) client.once('close', callback);
   }
 
   /** Nest's own terminates every socket: clients would see 1006. Connections have been closed by the drain. */

@@ -3,9 +3,14 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ClientAddress } from '../../handshake/client-address.js';
 import type { HandshakeAttempt } from '../../handshake/handshake.js';
-import { type Platform, prepareRequest, prepareResponse } from '../../handshake/handshake-request.js';
+import {
+  type Platform,
+  prepareRequest,
+  prepareResponse,
+  requestOfUpgrade,
+} from '../../handshake/handshake-request.js';
 import { pathOf } from '../../http/request-target.js';
-import type { Endpoint } from './endpoint.js';
+import { destroyOnError, type Endpoint } from './endpoint.js';
 
 /** An upgrade as the HTTP server hands it over. */
 export interface RawUpgrade {
@@ -22,6 +27,8 @@ export interface Attempt extends HandshakeAttempt {
 
 /** An upgrade on its way through the handshake. */
 export interface Upgrade extends Attempt {
+  /** The request as Node read it. */
+  readonly bare: IncomingMessage;
   readonly socket: Socket;
   readonly head: Buffer;
   readonly startedAt: number;
@@ -38,14 +45,23 @@ export function attemptOf(
   endpoint: Endpoint | undefined,
   sources: AttemptSources,
 ): Attempt {
+  return attempt(bare, endpoint, { sources, prepare: prepareRequest });
+}
+
+function attempt(
+  bare: IncomingMessage,
+  endpoint: Endpoint | undefined,
+  { sources, prepare }: { sources: AttemptSources; prepare: typeof prepareRequest },
+): Attempt {
   const { addresses } = sources;
   const platform = sources.platform();
   const ip = addresses.of(bare);
   const params = endpoint?.path.match(pathOf(bare)) ?? {};
+  const request = prepare(bare, { ip, params }, platform);
   return {
     endpoint,
-    request: prepareRequest(bare, { ip, params, platform }),
-    response: prepareResponse(bare, platform),
+    request,
+    response: prepareResponse(request, platform),
     address: ip,
     addressGroup: addresses.groupOf(ip),
     guards: endpoint?.guards,
@@ -58,11 +74,16 @@ export function upgradeOf(
   endpoint: Endpoint | undefined,
   sources: AttemptSources,
 ): Upgrade | undefined {
-  const { request, socket, head } = raw;
-  // An ECONNRESET while guards run would otherwise kill the process.
-  socket.on('error', () => socket.destroy());
+  const { request: bare, socket, head } = raw;
+  socket.on('error', destroyOnError);
   if (socket instanceof Socket)
-    return { ...attemptOf(request, endpoint, sources), socket, head, startedAt: performance.now() };
+    return {
+      ...attempt(bare, endpoint, { sources, prepare: requestOfUpgrade }),
+      bare,
+      socket,
+      head,
+      startedAt: performance.now(),
+    };
   socket.destroy();
   return undefined;
 }

@@ -1,109 +1,138 @@
 import type { Socket } from 'node:net';
 import { CLOSE } from '@aerie/protocol';
-import type { Connection, ConnectionEnd } from '../../connections/connection.js';
+import type { ConnectionEnd } from '../../connections/connection.js';
 import type { Heartbeat, Pulse } from '../../connections/heartbeat.js';
+import type { MessageStream } from '../../messages/message-stream.js';
+import type { RealtimeMetrics } from '../../metrics/meter.js';
+import type { ClientFacade } from './client-facade.js';
 import { pongFrame } from './frame.js';
-import type { CloseWish } from './server-socket.js';
+import type { CloseWish, SocketListener } from './server-socket.js';
 import type { WebSocketWire } from './websocket-wire.js';
 
 /** A frame that trickles in for longer than this is an attack. */
 const UNFINISHED_FRAME_MS = 30_000;
 const PONG_KEY = '$pong';
+const LINK = Symbol('aerie:link');
 
-export interface LinkOptions {
-  readonly wire: WebSocketWire;
-  readonly connection: Connection;
+/** What all links of a node share. */
+export interface LinkPorts {
   readonly heartbeat: Heartbeat;
-  readonly onMessage: (data: Buffer, isBinary: boolean) => void;
-  readonly onPong: (data: Buffer) => void;
-  readonly onBytes: (count: number) => void;
-  readonly onEnd: (end: ConnectionEnd) => void;
-  readonly onDead: () => void;
+  readonly metrics: RealtimeMetrics;
+  /** What takes a client's messages; asked for with its first one, as most connections only listen. */
+  readonly messagesOf: (client: ClientFacade) => MessageStream;
+  /** The socket is gone. Called once. */
+  readonly onEnd: (client: ClientFacade, end: ConnectionEnd) => void;
 }
 
-/** Ties a WebSocket's events to its Connection, and shows the heartbeat whether the peer lives. */
-export class WebSocketLink implements Pulse {
+interface LinkedSocket extends Socket {
+  [LINK]?: WebSocketLink;
+}
+
+/** Ties a WebSocket's events to its Connection and its gateways' client, and shows the heartbeat whether the peer lives. */
+export class WebSocketLink implements Pulse, SocketListener {
   lastSignAt = performance.now();
   pingedAt = 0;
   slot = -1;
   takenAtPing = -1;
-  readonly #options: LinkOptions;
-  readonly #socket: Socket;
+  readonly #wire: WebSocketWire;
+  readonly #client: ClientFacade;
+  readonly #ports: LinkPorts;
   #frameBeganAt = 0;
+  #isWelcome = false;
+  #messages: MessageStream | undefined;
 
-  constructor(options: LinkOptions) {
-    this.#options = options;
-    this.#socket = options.wire.socket;
+  constructor(wire: WebSocketWire, client: ClientFacade, ports: LinkPorts) {
+    this.#wire = wire;
+    this.#client = client;
+    this.#ports = ports;
   }
 
   /** From here on what arrives is taken, and silence is noticed. */
   start(): void {
-    const { ws } = this.#options.wire;
-    ws.deferCloseTo((wish) => this.#closeWished(wish));
-    this.#socket.prependListener('data', (chunk: Buffer) => this.#arrived(chunk));
-    ws.on('message', (data, isBinary) => this.#message(data, isBinary));
-    ws.on('ping', (data) => this.#pinged(data));
-    ws.on('pong', (data) => this.#ponged(data));
-    ws.on('close', (code, reason) => this.#ended(code, reason));
-    this.#options.heartbeat.add(this);
+    const socket: LinkedSocket = this.#wire.socket;
+    socket[LINK] = this;
+    socket.prependListener('data', arrived);
+    this.#wire.ws.hearWith(this);
+    this.#ports.heartbeat.add(this);
+  }
+
+  /** `$welcome` is on its way: what has arrived so far may be answered. */
+  welcomed(): void {
+    this.#isWelcome = true;
+    this.#messages?.open();
   }
 
   get paused(): boolean {
-    return this.#options.wire.paused;
+    return this.#wire.paused;
   }
 
   get blocked(): boolean {
-    return this.#socket.writableLength > 0;
+    return this.#wire.socket.writableLength > 0;
   }
 
   get taken(): number {
-    return this.#socket.bytesWritten - this.#socket.writableLength;
+    return this.#wire.socket.bytesWritten - this.#wire.socket.writableLength;
   }
 
   ping(): void {
-    this.#options.connection.ping();
+    this.#client.connection.ping();
   }
 
   dead(): void {
-    this.#options.onDead();
-    this.#options.connection.destroy();
+    this.#ports.metrics.heartbeatTimeouts.inc();
+    this.#client.connection.destroy();
   }
 
-  #arrived(chunk: Buffer): void {
-    this.#options.onBytes(chunk.byteLength);
+  /** Some bytes came in. */
+  arrived(bytes: number): void {
+    this.#ports.metrics.bytesReceived.inc(bytes);
     this.lastSignAt = performance.now();
     if (this.#frameBeganAt === 0) this.#frameBeganAt = this.lastSignAt;
     else if (this.lastSignAt - this.#frameBeganAt > UNFINISHED_FRAME_MS)
-      this.#options.connection.close(CLOSE.policy);
+      this.#client.connection.close(CLOSE.policy);
   }
 
-  #message(data: unknown, isBinary: boolean): void {
+  onMessage(data: unknown, isBinary: boolean): void {
     this.#frameBeganAt = 0;
-    if (Buffer.isBuffer(data)) this.#options.onMessage(data, isBinary);
+    if (!Buffer.isBuffer(data)) return;
+    (this.#messages ?? this.#firstMessage()).receive(data, isBinary);
+    this.#client.heard(data, isBinary);
   }
 
   // At most one pong waits: RFC 6455 lets a peer answer only the latest ping, and a flood of pings must not fill memory.
-  #pinged(data: Buffer): void {
+  onPing(data: Buffer): void {
     this.#frameBeganAt = 0;
-    const { connection } = this.#options;
-    connection.sendFramed(pongFrame(data), { conflateKey: PONG_KEY });
+    this.#client.connection.sendFramed(pongFrame(data), { conflateKey: PONG_KEY });
   }
 
-  #ponged(data: Buffer): void {
+  onPong(data: Buffer): void {
     this.#frameBeganAt = 0;
-    this.#options.onPong(data);
+    this.#client.emit('pong', data);
   }
 
-  #closeWished(wish: CloseWish): void {
-    if (wish.by === 'peer') this.#options.connection.peerCloses(wish.code);
-    else this.#options.connection.close(wish.close);
+  onCloseWish(wish: CloseWish): void {
+    const { connection } = this.#client;
+    if (wish.by === 'peer') connection.peerCloses(wish.code);
+    else connection.close(wish.close);
   }
 
-  #ended(code: number, reason: Buffer): void {
-    this.#options.heartbeat.remove(this);
-    const { connection } = this.#options;
+  onClose(code: number, reason: Buffer): void {
+    this.#ports.heartbeat.remove(this);
+    const { connection } = this.#client;
     const end = connection.closedWith ?? { code, reason: reason.toString('utf8') };
     connection.ended();
-    this.#options.onEnd(end);
+    this.#ports.onEnd(this.#client, end);
+    this.#messages?.end();
   }
+
+  #firstMessage(): MessageStream {
+    this.#messages = this.#ports.messagesOf(this.#client);
+    if (this.#isWelcome) this.#messages.open();
+    return this.#messages;
+  }
+}
+
+// One listener for every socket, which finds its link: a closure each would cost more than the link itself.
+function arrived(this: LinkedSocket, chunk: Buffer): void {
+  this[LINK]?.arrived(chunk.byteLength);
 }

@@ -84,12 +84,13 @@ export class WebSocketTransport {
 
   /** Authenticates the `$auth` of a live connection by the request that opened it. */
   async renew(connection: Connection, data: unknown): Promise<Session | Refusal> {
-    const attempt = this.#options.entrance.attemptOf(connection);
-    if (attempt === undefined) return new Refusal('unavailable', 'the connection is closing');
-    const response = prepareResponse(attempt.request, this.#options.platform());
-    const renewed = await this.#options.handshake.renew({ ...attempt, response }, data);
     const client = this.clientOf(connection);
-    if (client !== undefined) client.user = attempt.request.user;
+    if (client === undefined) return new Refusal('unavailable', 'the connection is closing');
+    const { request, addressGroup, endpoint } = client;
+    const response = prepareResponse(request, this.#options.platform());
+    const attempt = { request, response, addressGroup, guards: endpoint.guards };
+    const renewed = await this.#options.handshake.renew(attempt, data);
+    client.user = request.user;
     return renewed;
   }
 
@@ -101,7 +102,7 @@ export class WebSocketTransport {
   async #run(upgrade: Upgrade): Promise<void> {
     try {
       const admitted =
-        malformedUpgrade(upgrade.request) ??
+        malformedUpgrade(upgrade.bare) ??
         headTooLarge(upgrade) ??
         (await this.#options.handshake.admit(upgrade));
       if (upgrade.socket.destroyed) this.#options.log.abandoned(upgrade);
