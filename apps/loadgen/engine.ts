@@ -1,12 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { CACHE, ROOT } from './root.js';
+import { CProgram } from './c-program.js';
 
-const SOURCES = join(ROOT, 'apps/loadgen/engine');
-const BINARY = join(CACHE, 'loadgen');
+const ENGINE = new CProgram('loadgen', 'engine');
 /** A generator that works for more than this share of the time may be what was measured. */
 export const BUSY_LIMIT = 0.9;
 
@@ -38,30 +35,7 @@ export type EngineArguments = readonly (readonly [name: string, value: string | 
 
 /** Compiles the generator unless that was done since its sources changed. Throws where no C compiler can be had. */
 export function compileEngine(): void {
-  const sources = readdirSync(SOURCES).map((name) => join(SOURCES, name));
-  const compiledAt = statSync(BINARY, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (sources.every((source) => statSync(source).mtimeMs < compiledAt)) return;
-  mkdirSync(CACHE, { recursive: true });
-  compile(
-    sources.filter((source) => source.endsWith('.c')),
-    BINARY,
-  );
-}
-
-/** Compiles C sources into one program. Throws with the compiler's words, or with how to get one. */
-function compile(sources: readonly string[], binary: string): void {
-  const found = spawnSync(process.execPath, [join(ROOT, 'scripts/c-compiler.mjs')], { encoding: 'utf8' });
-  if (found.status !== 0) throw new Error(found.stderr);
-  const { status, stderr } = spawnSync(found.stdout.trim(), [
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-D_GNU_SOURCE',
-    '-o',
-    binary,
-    ...sources,
-  ]);
-  if (status !== 0) throw new Error(`cc failed:\n${stderr.toString()}`);
+  ENGINE.compile();
 }
 
 /** Runs the generator to its end. `cpu` is where it runs, `onProgress` hears of 0 to 1. */
@@ -107,7 +81,7 @@ export async function holdConnections(
 
 function spawnEngine(mode: EngineMode, plan: EngineArguments, cpu: number | undefined) {
   const engine = [mode, ...plan.flatMap(([name, value]) => [`--${name}`, String(value)])];
-  const [file = '', ...args] = pinned(cpu, [BINARY, ...engine]);
+  const [file = '', ...args] = pinned(cpu, [ENGINE.binary, ...engine]);
   return spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
