@@ -6,7 +6,7 @@ import { chartOf } from './chart.js';
 import { CURVES, type Curve } from './curves.js';
 import { compileEngine } from './engine.js';
 import { type BenchOptions, readOptions } from './options.js';
-import { aerie, bun, type Peer, plainWs, socketIo, vanillaNest, writeTokens } from './peers.js';
+import { aerie, bun, cServer, type Peer, plainWs, socketIo, vanillaNest, writeTokens } from './peers.js';
 import { CASES } from './plan.js';
 import { ProgressLine } from './progress-line.js';
 import { failuresOf, tableOf } from './report.js';
@@ -50,7 +50,14 @@ function shortly({ peer, value, ratio }: CaseResult['peers'][number]): string {
 
 function peersFor({ peers: names }: BenchOptions): readonly Peer[] {
   const isWanted = (name: string): boolean => names.length === 0 || names.includes(name);
-  const all = [plainWs, aerie, vanillaNest, socketIo, ...(isWanted('Bun') ? [bun()] : [])];
+  const all = [
+    plainWs,
+    aerie,
+    vanillaNest,
+    socketIo,
+    ...(isWanted('Bun') ? [bun()] : []),
+    ...(isWanted('C') ? [cServer()] : []),
+  ];
   const found = all.filter((peer) => peer !== undefined).filter(({ name }) => isWanted(name));
   const order = names.length === 0 ? found.map(({ name }) => name) : names;
   return inOrder(order, found);

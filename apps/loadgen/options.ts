@@ -15,7 +15,7 @@ export interface BenchOptions {
 export const USAGE = `npm run bench -- [options]
 
   --case NAME     one case; several times for several (default: all)
-  --peer NAME     ws, Aerie, Nest, Socket.IO or Bun, likewise; the first one is what the others are compared with
+  --peer NAME     ws, Aerie, Nest, Socket.IO, Bun or C, likewise; the first one is what the others are compared with
   --rounds N      how often each peer is asked (default 3)
   --seconds N     how long each time (default 3)
   --out FOLDER    where results.json and results.svg go

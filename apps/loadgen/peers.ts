@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CProgram } from './c-program.js';
 import { type EngineArguments } from './engine.js';
 import { CACHE, ROOT } from './root.js';
 import type { ServerCommand } from './server-process.js';
@@ -116,6 +117,13 @@ export function bun(): Peer | undefined {
     };
   console.warn(`Bun is left out: ${BUN}@${BUN_VERSION} did not install here.`);
   return undefined;
+}
+
+/** Compiled first: the least that a server without joined writes can cost. Throws where no C compiler can be had. */
+export function cServer(): Peer {
+  const program = new CProgram('c-server', 'servers/native');
+  program.compile();
+  return { name: 'C', dialect: PLAIN, server: { command: [program.binary] } };
 }
 
 /** One token for each connection, as the application would issue them. */
