@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import type { Figure } from './cases.js';
 import { chartOf } from './chart.js';
 import { readOptions } from './options.js';
 import { failuresOf, tableOf } from './report.js';
 import type { CaseResult } from './rounds.js';
+
+const run = (value: number, busy: number): Figure => ({ value, details: { busy } });
+
+const cellsOf = (row = ''): string[] =>
+  row
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim());
 
 const result: CaseResult = {
   name: 'fanout',
@@ -10,23 +19,28 @@ const result: CaseResult = {
   unit: 'deliveries/s',
   more: true,
   peers: [
-    { peer: 'ws', value: 1_000, ratio: 1, figures: [], failures: [] },
-    { peer: 'Aerie', value: 9_400, ratio: 9.4, figures: [], failures: ['1 publications lost'] },
+    { peer: 'ws', value: 1_000, ratio: 1, figures: [run(1_000, 0.21)], failures: [] },
+    {
+      peer: 'Aerie',
+      value: 9_400,
+      ratio: 9.4,
+      figures: [run(9_200, 0.874), run(9_600, 0.5)],
+      failures: ['1 publications lost'],
+    },
     { peer: 'Bun', value: Number.NaN, ratio: undefined, figures: [], failures: ['refused'] },
   ],
 };
 
 describe('a report', () => {
-  it('is a table of figures and ratios', () => {
+  it('is a table of figures, ratios and the most that the generator had to do', () => {
     const [head, , row] = tableOf([result]).split('\n');
-    expect(head?.split('|').map((cell) => cell.trim())).toEqual(['', 'case', 'ws', 'Aerie', 'Bun', '']);
-    expect(row?.split('|').map((cell) => cell.trim())).toEqual([
-      '',
+    expect(cellsOf(head)).toEqual(['case', 'ws', 'Aerie', 'Bun', "generator's load"]);
+    expect(cellsOf(row)).toEqual([
       'Fan-out <1> (deliveries/s)',
       '1,000 (1.00x)',
       '9,400 (9.40x)',
       'failed',
-      '',
+      'at most 87 % (Aerie)',
     ]);
   });
 
