@@ -3,11 +3,10 @@ import { arch, cpus, platform } from 'node:os';
 import { join } from 'node:path';
 import type { Case } from './cases.js';
 import { chartOf } from './chart.js';
-import { CURVES, type Curve } from './curves.js';
 import { compileEngine } from './engine.js';
 import { type BenchOptions, readOptions } from './options.js';
 import { aerie, bun, cServer, type Peer, plainWs, socketIo, vanillaNest, writeTokens } from './peers.js';
-import { CASES } from './plan.js';
+import { CASES, CURVES } from './plan.js';
 import { ProgressLine } from './progress-line.js';
 import { failuresOf, tableOf } from './report.js';
 import { type CaseResult, runRounds } from './rounds.js';
@@ -17,18 +16,12 @@ const line = new ProgressLine();
 async function main(options: BenchOptions): Promise<void> {
   compileEngine();
   writeTokens();
-  if (options.curves) {
-    for (const each of CURVES) await printCurve(each, options);
-    return;
-  }
-  await compare(options);
-}
-
-async function compare(options: BenchOptions): Promise<void> {
   const peers = peersFor(options);
+  if (peers.length === 0) throw new Error(`none of these peers is here: ${options.peers.join(', ')}`);
   const results: CaseResult[] = [];
   for (const question of casesFor(options)) {
     const asked = question.among === undefined ? peers : inOrder(question.among, peers);
+    if (asked.length === 0) continue;
     const result = await runRounds(question, asked, {
       ...options,
       onProgress: (peer, share) => line.show(`${question.title}: ${peer}`, share),
@@ -48,7 +41,8 @@ function shortly({ peer, value, ratio }: CaseResult['peers'][number]): string {
   return `${peer} ${Math.round(value)}${ratio === undefined ? '' : ` (${ratio.toFixed(2)}x)`}`;
 }
 
-function peersFor({ peers: names }: BenchOptions): readonly Peer[] {
+function peersFor({ peers: wanted, curves }: BenchOptions): readonly Peer[] {
+  const names = curves && wanted.length === 0 ? [aerie.name] : wanted;
   const isWanted = (name: string): boolean => names.length === 0 || names.includes(name);
   const all = [
     plainWs,
@@ -67,25 +61,12 @@ function inOrder(names: readonly string[], peers: readonly Peer[]): readonly Pee
   return names.flatMap((name) => peers.filter((peer) => peer.name === name));
 }
 
-function casesFor({ cases: names }: BenchOptions): readonly Case[] {
-  const unknown = names.find((name) => !CASES.some((each) => each.name === name));
+function casesFor({ cases: names, curves }: BenchOptions): readonly Case[] {
+  const all = curves ? CURVES : CASES;
+  const unknown = names.find((name) => !all.some((each) => each.name === name));
   if (unknown !== undefined)
-    throw new Error(`no case "${unknown}": there are ${CASES.map(({ name }) => name).join(', ')}`);
-  return names.length === 0 ? CASES : CASES.filter(({ name }) => names.includes(name));
-}
-
-async function printCurve({ name, axis, points }: Curve, { rounds, seconds }: BenchOptions): Promise<void> {
-  console.log(`\n${name}: ${axis}`);
-  for (const { x, question } of points) {
-    const onProgress = (_peer: string, share: number): void => line.show(`${name} ${x}`, share);
-    const { peers } = await runRounds(question, [aerie], { rounds, seconds, onProgress });
-    line.clear();
-    for (const { value, failures } of peers) {
-      console.log(`  ${String(x).padStart(8)}  ${Math.round(value)} ${question.unit}`);
-      for (const failure of failures) console.error(`  ${failure}`);
-      if (failures.length > 0) process.exitCode = 1;
-    }
-  }
+    throw new Error(`no case "${unknown}": there are ${all.map(({ name }) => name).join(', ')}`);
+  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
 }
 
 function write(folder: string, results: readonly CaseResult[], { rounds, seconds }: BenchOptions): void {

@@ -3,12 +3,13 @@ import { parseArgs } from 'node:util';
 export interface BenchOptions {
   /** Names of cases; empty: all. */
   readonly cases: readonly string[];
-  /** Names of peers; empty: all. */
+  /** Names of peers, the first of which the others are compared with; empty: all. */
   readonly peers: readonly string[];
   readonly rounds: number;
   readonly seconds: number;
   /** A folder for results.json and results.svg. */
   readonly out: string | undefined;
+  /** How cost grows, instead of the comparison; of Aerie where no peer is named. */
   readonly curves: boolean;
 }
 
@@ -19,7 +20,7 @@ export const USAGE = `npm run bench -- [options]
   --rounds N      how often each peer is asked (default 3)
   --seconds N     how long each time (default 3)
   --out FOLDER    where results.json and results.svg go
-  --curves        how Aerie's cost grows, instead of the comparison`;
+  --curves        how cost grows, instead of the comparison: Aerie's where no peer is named`;
 
 /** Throws, with the usage, where the arguments can't be read. */
 export function readOptions(argv: readonly string[]): BenchOptions {

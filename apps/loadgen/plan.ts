@@ -27,3 +27,45 @@ export const CASES: readonly Case[] = [
   memory('memory-10k', 'Resident memory of an idle connection', 10_000),
   crossPod('cross-pod', 'Fan-out over Redis, two servers, 1,000 receivers, 8 under way'),
 ];
+
+/** The questions of `npm run bench -- --curves`: how the cost of a delivery or of a connection grows with what there is. */
+export const CURVES: readonly Case[] = [
+  ...[1_000, 2_000, 5_000, 10_000, 18_000].map((receivers) =>
+    fanout(`receivers-${receivers}`, `${shown(receivers)} receivers of one channel, 8 under way`, {
+      receivers,
+      window: 8,
+    }),
+  ),
+  ...[100, 1_000, 10_000, 100_000].map((channels) =>
+    fanout(`channels-${channels}`, `${shown(channels)} channels, 100,000 subscriptions, 256 under way`, {
+      receivers: 1_000,
+      channels,
+      channelsEach: 100,
+      window: 256,
+    }),
+  ),
+  ...[1, 10, 100, 1_000].map((each) =>
+    fanout(`subscribers-${each}`, `${shown(each)} of 1,000 subscribers for each channel, 64 under way`, {
+      receivers: 1_000,
+      channels: 1_000 / each,
+      window: 64,
+    }),
+  ),
+  ...[64, 256, 1_024, 4_096, 16_384, 60_000].map((payloadBytes) =>
+    fanout(`payload-${payloadBytes}`, `Publications of ${shown(payloadBytes)} bytes to 1,000, 8 under way`, {
+      receivers: 1_000,
+      payloadBytes,
+      window: 8,
+    }),
+  ),
+  ...[1_000, 5_000, 10_000, 18_000].map((count) =>
+    memory(`idle-${count}`, `Resident memory of one of ${shown(count)} idle connections`, count),
+  ),
+  ...[1, 2, 4].map((count) =>
+    crossPod(`gateways-${count}`, `Gateways on one Redis: ${count}, 1,000 receivers, 8 under way`, count),
+  ),
+];
+
+function shown(count: number): string {
+  return count.toLocaleString('en');
+}
