@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { CACHE, ROOT } from './root.js';
 
 const FLAGS = ['-O2', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE'];
@@ -15,7 +15,7 @@ export class CProgram {
   /** `sources` is a folder of `apps/loadgen`. */
   constructor(name: string, sources: string) {
     this.binary = join(CACHE, name);
-    this.#sources = join(ROOT, 'apps/loadgen', sources);
+    this.#sources = resolve(ROOT, 'apps/loadgen', sources);
   }
 
   /** Compiles it unless that was done since its sources changed. Throws with the compiler's words, or with how to get one. */
