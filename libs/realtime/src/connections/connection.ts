@@ -120,6 +120,15 @@ export class Connection {
     this.#outbox.push(bytes, conflateKey);
   }
 
+  /** Frames sent until `uncork` go out in one write. False if that is so already. */
+  cork(): boolean {
+    return this.#outbox.cork();
+  }
+
+  uncork(): void {
+    this.#outbox.uncork();
+  }
+
   /** Asks the peer for a sign of life. A peer that is behind shows it by reading: nothing more is queued for it. */
   ping(): void {
     if (this.isOpen && !this.#outbox.backedUp) this.#wire.ping();

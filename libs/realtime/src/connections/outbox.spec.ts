@@ -37,6 +37,38 @@ describe('an outbox', () => {
     expect([outbox.bytesOwed, budget.bytes]).toEqual([0, 0]);
   });
 
+  it('joins what it gets while it is corked into one write, in order', () => {
+    const { wire, outbox } = setUp({ room: Infinity });
+    expect([outbox.cork(), outbox.cork()]).toEqual([true, false]);
+    for (const text of ['a', 'b', 'c']) outbox.push(bytesOf(text));
+    expect(wire.text).toBe('');
+    outbox.uncork();
+    outbox.push(bytesOf('d'));
+    expect([wire.text, wire.writes]).toEqual(['abcd', [3, 1]]);
+  });
+
+  it('keeps no more than 64 KiB back for a cork, so that the limit holds for what is joined', () => {
+    const { wire, outbox, onOverflow } = setUp({ limitBytes: 100 * KIB });
+    outbox.cork();
+    for (let index = 0; index < 3; index += 1) outbox.push(Buffer.alloc(50 * KIB));
+    expect(wire.writes).toEqual([64 * KIB]);
+    expect(onOverflow).toHaveBeenCalledTimes(1);
+  });
+
+  it('says goodbye after what is corked, and drops it where it drops the rest', () => {
+    const { wire, outbox } = setUp({ room: Infinity });
+    outbox.cork();
+    outbox.push(bytesOf('last words'));
+    outbox.finish(() => undefined);
+    expect(wire.text).toBe('last words');
+    const { wire: other, outbox: dropping } = setUp({ room: Infinity });
+    dropping.cork();
+    dropping.push(bytesOf('never read'));
+    dropping.discard();
+    dropping.uncork();
+    expect(other.text).toBe('');
+  });
+
   it('hands at most 64 KiB to a wire that takes nothing, in slices of a frame where it must', async () => {
     const { wire, outbox } = setUp();
     outbox.push(Buffer.alloc(100 * KIB, 'x'));

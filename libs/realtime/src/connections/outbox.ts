@@ -41,6 +41,9 @@ export class Outbox implements Debtor {
   #waitingBytes = 0;
   /** Frames with a key that the wire has not begun; few connections ever have one. */
   #replaceable: Map<string, Owed> | undefined;
+  /** What is pushed until `uncork`, to go out in one write. Undefined: not corked. */
+  #corked: Uint8Array[] | undefined;
+  #corkedBytes = 0;
   #closed = false;
   #released = false;
   #whenEmpty: (() => void) | undefined;
@@ -60,8 +63,28 @@ export class Outbox implements Debtor {
     return this.#next < this.#frames.length;
   }
 
+  /** Joins what is pushed until `uncork`. False if it does so already. */
+  cork(): boolean {
+    if (this.#closed || this.#corked !== undefined) return false;
+    this.#corked = [];
+    return true;
+  }
+
+  uncork(): void {
+    const corked = this.#corked;
+    this.#corked = undefined;
+    this.#corkedBytes = 0;
+    const [first] = corked ?? [];
+    if (corked === undefined || first === undefined) return;
+    this.push(corked.length === 1 ? first : Buffer.concat(corked));
+  }
+
   push(bytes: Uint8Array, conflateKey?: string): void {
     if (this.#closed) return;
+    if (this.#corked !== undefined) {
+      if (conflateKey === undefined) return this.#keep(this.#corked, bytes);
+      this.uncork();
+    }
     if (this.bytesOwed === 0 && bytes.byteLength <= UNMETERED_BYTES) return this.#wire.write(bytes);
     const replaced = conflateKey === undefined ? undefined : this.#replaceable?.get(conflateKey);
     if (this.#overflows(bytes.byteLength, replaced?.bytes.byteLength ?? 0)) return this.#owner.overflowed();
@@ -70,12 +93,19 @@ export class Outbox implements Debtor {
     this.#hand();
   }
 
+  #keep(corked: Uint8Array[], bytes: Uint8Array): void {
+    corked.push(bytes);
+    this.#corkedBytes += bytes.byteLength;
+    if (this.#corkedBytes >= HANDED_BYTES) this.uncork();
+  }
+
   shed(): void {
     if (!this.#closed) this.#owner.overflowed();
   }
 
   /** Accepts nothing more; calls back once what it owes is with the wire. */
   finish(whenEmpty: () => void): void {
+    this.uncork();
     this.#closed = true;
     // It ends anyway: nothing is won by shedding it.
     this.#rules.budget.settled(this);
@@ -85,6 +115,7 @@ export class Outbox implements Debtor {
 
   /** Forgets what it owes, except for the rest of a frame that the wire has begun: cut there, the stream would be garbage. */
   discard(): void {
+    this.#corked = undefined;
     const begun = (this.#frames[this.#next]?.handed ?? 0) > 0 ? 1 : 0;
     for (const frame of this.#frames.splice(this.#next + begun)) this.#forget(frame);
     this.#replaceable = undefined;
@@ -92,6 +123,7 @@ export class Outbox implements Debtor {
 
   /** Forgets everything: the wire is gone. */
   release(): void {
+    this.#corked = undefined;
     this.#closed = true;
     this.#released = true;
     this.#whenEmpty = undefined;

@@ -87,6 +87,20 @@ describe('a fan-out', () => {
     expect([one.wire.text, two.wire.text]).toEqual(['1', '2']);
   });
 
+  it('joins what several channels have for one member in one turn, in one write', async () => {
+    const channels = new Channels();
+    const busy = channels.join('room:1', connect('a'));
+    const calm = channels.join('room:3', connect('b'));
+    channels.join('room:2', busy);
+    for (const text of ['1', '2']) channels.publish('room:1', text);
+    channels.publish('room:2', '3');
+    channels.publish('room:3', '4');
+    channels.publish('room:1', '5');
+    await channels.settled();
+    expect([busy.wire.text, busy.wire.writes.length]).toEqual(['1253', 1]);
+    expect([calm.wire.text, calm.wire.writes.length]).toEqual(['4', 1]);
+  });
+
   it('yields to the event loop after 500 members', async () => {
     const channels = new Channels();
     const members = crowd(channels, 1_200);

@@ -72,11 +72,27 @@ export class LocalFanout {
 
   #run(): void {
     this.#scheduled = false;
+    // Of one channel's frames there is nothing left to join.
+    const corks = this.#turns.size > 1 ? new Corks() : undefined;
     for (const [channel, turn] of this.#turns) {
-      turn.advance();
+      turn.advance(corks);
       if (turn.idle) this.#turns.delete(channel);
     }
+    corks?.pull();
     if (this.#turns.size > 0) this.#schedule();
+  }
+}
+
+/** Joins what several channels have for one connection in one turn, as a channel's turn joins its frames. */
+class Corks {
+  readonly #corked: Connection[] = [];
+
+  put(connection: Connection): void {
+    if (connection.cork()) this.#corked.push(connection);
+  }
+
+  pull(): void {
+    for (const connection of this.#corked) guarded(connection, uncork);
   }
 }
 
@@ -101,7 +117,7 @@ class ChannelTurn {
   }
 
   /** Closes the turn: its frames go to whoever is a member now. */
-  start(): void {
+  start(corks?: Corks): void {
     if (this.#frames.length === 0) return;
     const frames = this.#frames;
     this.#frames = [];
@@ -110,16 +126,16 @@ class ChannelTurn {
     if (target === undefined) return;
     const { slow, count } = target;
     const pass = new Pass({ channel: this.channel, frames, slow, members: target.members() });
-    if (count <= SLICE && this.#passes.length === 0) pass.serve(count);
+    if (count <= SLICE && this.#passes.length === 0) pass.serve(count, corks);
     else this.#passes.push(pass);
   }
 
   /** One slice of the oldest pass. What was published meanwhile waits for its end, joined: else passes would pile up. */
-  advance(): void {
-    if (this.#passes.length === 0) this.start();
+  advance(corks?: Corks): void {
+    if (this.#passes.length === 0) this.start(corks);
     const first = this.#passes[0];
     if (first === undefined) return;
-    first.serve(SLICE);
+    first.serve(SLICE, corks);
     if (first.done) this.#passes.shift();
   }
 
@@ -150,38 +166,30 @@ class Pass {
     return this.#next >= this.options.members.length;
   }
 
-  serve(count: number): void {
+  serve(count: number, corks?: Corks): void {
     const { members } = this.options;
     const end = Math.min(members.length, this.#next + count);
     while (this.#next < end) {
       const member = members[this.#next];
       this.#next += 1;
-      if (member !== undefined && this.#waiting?.delete(member) !== false) this.#serveOne(member);
+      if (member === undefined || this.#waiting?.delete(member) === false) continue;
+      corks?.put(member);
+      guarded(member, this.#send);
     }
   }
 
   serveEarly(member: Connection): void {
     this.#waiting ??= new Set(this.options.members.slice(this.#next));
-    if (this.#waiting.delete(member)) this.#serveOne(member);
+    if (this.#waiting.delete(member)) guarded(member, this.#send);
   }
 
-  // One failing socket stops nobody.
-  #serveOne(member: Connection): void {
-    try {
-      this.#send(member);
-    } catch (error) {
-      logger.error('a connection could not be written to', error instanceof Error ? error.stack : undefined);
-      member.destroy();
-    }
-  }
-
-  #send(member: Connection): void {
+  readonly #send = (member: Connection): void => {
     const { slow, channel, frames } = this.options;
     if (slow === 'drop' && member.backedUp) return;
     const bytes = this.#bytesFor(member.framing);
     if (slow === 'conflate') member.sendFramed(bytes, { conflateKey: channel });
     else member.sendFramed(bytes, { frames: frames.length });
-  }
+  };
 
   #bytesFor(framing: Framing): Buffer {
     const known = this.#framed.get(framing);
@@ -198,4 +206,18 @@ class Pass {
     const [only] = framed;
     return framed.length === 1 && only !== undefined ? only : Buffer.concat(framed);
   }
+}
+
+// One failing socket stops nobody.
+function guarded(connection: Connection, write: (connection: Connection) => void): void {
+  try {
+    write(connection);
+  } catch (error) {
+    logger.error('a connection could not be written to', error instanceof Error ? error.stack : undefined);
+    connection.destroy();
+  }
+}
+
+function uncork(connection: Connection): void {
+  connection.uncork();
 }
