@@ -38,7 +38,7 @@ module.exports = {
       name: 'operations-stay-above',
       severity: 'error',
       from: {
-        path: `${src}(connections|handshake|transports|messages|channels|publishing|sessions)/`,
+        path: `${src}(connections|handshake|transports|messages|channels|publishing|history|sessions)/`,
         pathNot: spec,
       },
       to: { path: `${src}(drain|health|api|testing)/` },

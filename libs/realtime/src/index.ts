@@ -33,6 +33,15 @@ export { SessionAuthentication } from './handshake/session-authentication.js';
 export { RefusedException, SessionGuard } from './handshake/session.guard.js';
 export { TicketStore } from './handshake/ticket-store.js';
 export { Tickets } from './handshake/tickets.js';
+export {
+  type Append,
+  History,
+  type HistoryChannel,
+  type HistoryEntry,
+  type HistoryLimits,
+  type HistoryPage,
+  type HistoryRange,
+} from './history/history.js';
 export { HttpEdge } from './http/http-edge.js';
 export type { Route, RouteContext, RouteOutcome, RouteReply } from './http/route.js';
 export {

@@ -1,5 +1,6 @@
 export { MemoryBackplane } from './memory-backplane.js';
 export { MemoryFailureCounter } from './memory-failure-counter.js';
+export { MemoryHistory } from './memory-history.js';
 export { MemoryHub } from './memory-hub.js';
 export { MemoryNodeDirectory } from './memory-node-directory.js';
 export { MemoryRevocationLog } from './memory-revocation-log.js';

@@ -14,11 +14,12 @@ describe('the keys that a hub remembers', () => {
     vi.useFakeTimers();
     try {
       const keys = new RecentKeys({ lifeMs: 300_000, maxKeys: 10 });
-      expect(keys.add('a')).toBe(true);
+      keys.add('a', undefined);
       vi.advanceTimersByTime(299_999);
-      expect(keys.add('a')).toBe(false);
+      expect(keys.get('a')).toBeDefined();
       vi.advanceTimersByTime(1);
-      expect(keys.add('a')).toBe(true);
+      expect(keys.get('a')).toBeUndefined();
+      expect(keys.size).toBe(0);
     } finally {
       vi.useRealTimers();
     }
@@ -26,9 +27,9 @@ describe('the keys that a hub remembers', () => {
 
   it('are bounded: the oldest is forgotten first', () => {
     const keys = new RecentKeys({ lifeMs: 300_000, maxKeys: 3 });
-    for (const key of ['a', 'b', 'c', 'd']) keys.add(key);
+    for (const key of ['a', 'b', 'c', 'd']) keys.add(key, undefined);
     expect(keys.size).toBe(3);
-    expect(keys.add('b')).toBe(false);
-    expect(keys.add('a')).toBe(true);
+    expect(keys.get('b')).toBeDefined();
+    expect(keys.get('a')).toBeUndefined();
   });
 });

@@ -1,3 +1,4 @@
+import type { Position } from '@aerie/protocol';
 import {
   Backplane,
   BackplaneUnavailable,
@@ -33,7 +34,7 @@ export class MemoryBackplane extends Backplane {
 
   async announce(announcement: Announcement): Promise<Announced> {
     this.#assertOpen();
-    return { duplicate: !(await this.#hub.announce(announcement)) };
+    return this.#hub.announce(announcement);
   }
 
   async subscribe(channel: string): Promise<void> {
@@ -55,8 +56,8 @@ export class MemoryBackplane extends Backplane {
     this.#channels.clear();
   }
 
-  readonly #receive = (channel: string, frame: Uint8Array): void => {
-    if (this.#channels.has(channel)) this.#listener?.deliver(channel, frame, undefined);
+  readonly #receive = (channel: string, frame: Uint8Array, position: Position | undefined): void => {
+    if (this.#channels.has(channel)) this.#listener?.deliver(channel, frame, position);
   };
 
   #assertOpen(): void {

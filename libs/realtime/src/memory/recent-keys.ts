@@ -4,9 +4,14 @@ interface RecentKeysOptions {
   readonly maxKeys: number;
 }
 
-/** Remembers keys for a while. All live equally long, so the oldest always stands first. */
-export class RecentKeys {
-  readonly #expiresAt = new Map<string, number>();
+interface Known<Value> {
+  readonly value: Value;
+  readonly expiresAt: number;
+}
+
+/** Remembers keys for a while, and what came of the first time. All live equally long, so the oldest always stands first. */
+export class RecentKeys<Value = undefined> {
+  readonly #known = new Map<string, Known<Value>>();
   readonly #options: RecentKeysOptions;
 
   constructor(options: RecentKeysOptions) {
@@ -14,29 +19,31 @@ export class RecentKeys {
   }
 
   get size(): number {
-    return this.#expiresAt.size;
+    return this.#known.size;
   }
 
-  /** Remembers a key; false where it was still known, and its time then goes on as it was. */
-  add(key: string): boolean {
-    const now = performance.now();
-    this.#forgetExpired(now);
-    if (this.#expiresAt.has(key)) return false;
-    this.#expiresAt.set(key, now + this.#options.lifeMs);
-    if (this.#expiresAt.size > this.#options.maxKeys) this.#forgetOldest();
-    return true;
+  /** What a key stands for where it is still known; its time goes on as it was. */
+  get(key: string): Known<Value> | undefined {
+    this.#forgetExpired(performance.now());
+    return this.#known.get(key);
+  }
+
+  /** Remembers a new key. */
+  add(key: string, value: Value): void {
+    this.#known.set(key, { value, expiresAt: performance.now() + this.#options.lifeMs });
+    if (this.#known.size > this.#options.maxKeys) this.#forgetOldest();
   }
 
   #forgetExpired(now: number): void {
-    for (const [key, expiresAt] of this.#expiresAt) {
+    for (const [key, { expiresAt }] of this.#known) {
       if (expiresAt > now) return;
-      this.#expiresAt.delete(key);
+      this.#known.delete(key);
     }
   }
 
   #forgetOldest(): void {
-    for (const key of this.#expiresAt.keys()) {
-      this.#expiresAt.delete(key);
+    for (const key of this.#known.keys()) {
+      this.#known.delete(key);
       return;
     }
   }

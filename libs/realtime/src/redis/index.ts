@@ -1,6 +1,7 @@
 export { RedisBackplane, type RedisBackplaneOptions } from './redis-backplane.js';
 export { type RedisSource } from './redis-connection.js';
 export { RedisFailureCounter } from './redis-failure-counter.js';
+export { RedisHistory, type RedisHistoryOptions } from './redis-history.js';
 export { RedisNodeDirectory } from './redis-node-directory.js';
 export { RedisRevocationLog, type RedisRevocationLogOptions } from './redis-revocation-log.js';
 export { RedisStoreConnection } from './redis-store-connection.js';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
-import { BackplaneUnavailable, type Announcement } from '../publishing/backplane.js';
+import type { Announcement } from '../publishing/backplane.js';
 import { encodeEnvelope } from '../publishing/envelope.js';
+import { PendingBytes } from './pending-bytes.js';
 import { RedisConnection, type RedisSource } from './redis-connection.js';
 import { unavailable } from './redis-fault.js';
 import type { RedisKeys } from './redis-keys.js';
@@ -16,14 +17,12 @@ interface AnnounceScript {
 }
 
 const ANNOUNCE = readFileSync(new URL('./lua/announce.lua', import.meta.url), 'utf8');
-/** While Redis is silent announcements wait for their timeout: no more than this of them. */
-const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 
 /** The sending half of the backplane: one connection, one script. */
 export class RedisAnnouncer {
   readonly #connection: RedisConnection;
   readonly #keys: RedisKeys;
-  #pendingBytes = 0;
+  readonly #pending = new PendingBytes();
 
   constructor(source: RedisSource, { keys, commandTimeoutMs }: AnnouncerOptions) {
     this.#keys = keys;
@@ -39,16 +38,13 @@ export class RedisAnnouncer {
   async announce({ channel, frame, idempotencyKey }: Announcement, keyLifeMs: number): Promise<boolean> {
     const client = this.#connection.client as Redis & AnnounceScript;
     const envelope = encodeEnvelope({ frame });
-    if (this.#pendingBytes + envelope.byteLength > MAX_PENDING_BYTES)
-      throw new BackplaneUnavailable('Redis: too slow');
-    this.#pendingBytes += envelope.byteLength;
+    const once = this.#keys.once(channel, idempotencyKey);
+    const send = (): Promise<number> =>
+      client.announceOnce(once, this.#keys.live(channel), envelope, keyLifeMs);
     try {
-      const once = this.#keys.once(channel, idempotencyKey);
-      return (await client.announceOnce(once, this.#keys.live(channel), envelope, keyLifeMs)) === 1;
+      return (await this.#pending.add(envelope.byteLength, send)) === 1;
     } catch (error) {
       throw unavailable(error);
-    } finally {
-      this.#pendingBytes -= envelope.byteLength;
     }
   }
 

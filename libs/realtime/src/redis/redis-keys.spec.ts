@@ -17,6 +17,8 @@ describe('the Redis keys', () => {
     const hashTag = /\{(.+?)\}/;
     expect(hashTag.exec(keys.once('room:7', 'k'))?.[1]).toBe('room:7');
     expect(hashTag.exec(keys.live('room:7'))?.[1]).toBe('room:7');
+    expect(hashTag.exec(keys.history('room:7'))?.[1]).toBe('room:7');
+    expect(hashTag.exec(keys.historyMeta('room:7'))?.[1]).toBe('room:7');
   });
 
   it('know what belongs to somebody else', () => {

@@ -30,6 +30,16 @@ export class RedisKeys {
     return `${this.#root}{${channel}}:once:${idempotencyKey}`;
   }
 
+  /** The stream of a channel's publications. */
+  history(channel: string): string {
+    return `${this.#root}{${channel}}:history`;
+  }
+
+  /** What a channel's history is: its epoch, and what that is bound to. */
+  historyMeta(channel: string): string {
+    return `${this.#root}{${channel}}:history:meta`;
+  }
+
   /** The stream of revocations. */
   get revocations(): string {
     return `${this.#root}revocations`;

@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { DriverConnections, driverToken } from '../driver-token.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
+import { History } from '../history/history.js';
 import { TicketStore } from '../handshake/ticket-store.js';
 import { Backplane } from '../publishing/backplane.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
@@ -34,7 +35,7 @@ describe('the redis module', () => {
     const module = await compile(
       RealtimeRedisModule.forRoot({ url: inject('redisUrl'), prefix: prefixOf() }),
     );
-    for (const port of [Backplane, TicketStore, FailureCounter, NodeDirectory, RevocationLog]) {
+    for (const port of [Backplane, History, TicketStore, FailureCounter, NodeDirectory, RevocationLog]) {
       expect(module.get(driverToken(port))).toBeInstanceOf(port);
     }
     const tickets = module.get<TicketStore>(driverToken(TicketStore));

@@ -3,12 +3,14 @@ import type { Redis } from 'ioredis';
 import { DriverConnections, driverToken } from '../driver-token.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { TicketStore } from '../handshake/ticket-store.js';
+import { History } from '../history/history.js';
 import { Backplane } from '../publishing/backplane.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { RevocationLog } from '../sessions/revocations.js';
 import { RedisBackplane } from './redis-backplane.js';
 import type { RedisSource } from './redis-connection.js';
 import { RedisFailureCounter } from './redis-failure-counter.js';
+import { RedisHistory } from './redis-history.js';
 import { RedisNodeDirectory } from './redis-node-directory.js';
 import { RedisRevocationLog } from './redis-revocation-log.js';
 import { RedisStoreConnection } from './redis-store-connection.js';
@@ -72,6 +74,12 @@ const DRIVERS = [
     inject: [OPTIONS],
     useFactory: (options: RealtimeRedisOptions) =>
       new RedisBackplane({ ...options, source: sourceOf(options) }),
+  },
+  {
+    provide: driverToken(History),
+    inject: [OPTIONS],
+    useFactory: (options: RealtimeRedisOptions) =>
+      new RedisHistory({ ...options, source: sourceOf(options) }),
   },
   { provide: driverToken(DriverConnections), useExisting: RedisStoreConnection },
   onStoreConnection(driverToken(TicketStore), (client, { prefix }) => new RedisTicketStore(client, prefix)),

@@ -2,8 +2,12 @@ import type { FactoryProvider } from '@nestjs/common';
 import { driverToken } from '../driver-token.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { TicketStore } from '../handshake/ticket-store.js';
+import { History } from '../history/history.js';
+import { NoHistory } from '../history/no-history.js';
 import { MemoryBackplane } from '../memory/memory-backplane.js';
 import { MemoryFailureCounter } from '../memory/memory-failure-counter.js';
+import { MemoryHistory } from '../memory/memory-history.js';
+import { MemoryHub } from '../memory/memory-hub.js';
 import { MemoryNodeDirectory } from '../memory/memory-node-directory.js';
 import { MemoryRevocationLog } from '../memory/memory-revocation-log.js';
 import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
@@ -15,7 +19,13 @@ type Port<Driver> = abstract new (...args: never[]) => Driver;
 
 /** Each port: the driver that a technology's module offers, or memory. */
 export const PORTS: readonly FactoryProvider[] = [
-  port(Backplane, () => new MemoryBackplane()),
+  { provide: MemoryHub, useFactory: () => new MemoryHub() },
+  {
+    provide: Backplane,
+    inject: [optional(Backplane), MemoryHub],
+    useFactory: (driver: Backplane | undefined, hub: MemoryHub) => driver ?? new MemoryBackplane(hub),
+  },
+  { provide: History, inject: [optional(History), optional(Backplane), MemoryHub], useFactory: history },
   port(TicketStore, () => new MemoryTicketStore()),
   port(FailureCounter, () => new MemoryFailureCounter()),
   port(RevocationLog, () => new MemoryRevocationLog()),
@@ -25,7 +35,17 @@ export const PORTS: readonly FactoryProvider[] = [
 function port<Driver>(token: Port<Driver>, memory: () => Driver): FactoryProvider<Driver> {
   return {
     provide: token,
-    inject: [{ token: driverToken(token), optional: true }],
+    inject: [optional(token)],
     useFactory: (driver: Driver | undefined) => driver ?? memory(),
   };
+}
+
+// What is appended is announced in the same step: a history is of one technology with its backplane.
+function history(driver: History | undefined, backplane: Backplane | undefined, hub: MemoryHub): History {
+  if (driver !== undefined) return driver;
+  return backplane === undefined ? new MemoryHistory(hub) : new NoHistory(backplane.name);
+}
+
+function optional(token: Port<unknown>): { token: symbol; optional: true } {
+  return { token: driverToken(token), optional: true };
 }

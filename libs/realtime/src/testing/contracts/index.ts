@@ -1,4 +1,5 @@
 export { describeBackplane } from './backplane.contract.js';
 export { describeFailureCounter } from './failure-counter.contract.js';
+export { describeHistory, type HistoryFixture, type HistoryNode } from './history.contract.js';
 export { describeRevocationLog } from './revocation-log.contract.js';
 export { describeTicketStore } from './ticket-store.contract.js';

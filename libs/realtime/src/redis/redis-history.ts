@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Logger } from '@nestjs/common';
+import type { Position } from '@aerie/protocol';
+import type { Redis } from 'ioredis';
+import {
+  type Append,
+  History,
+  type HistoryChannel,
+  type HistoryPage,
+  type HistoryRange,
+} from '../history/history.js';
+import type { Announced } from '../publishing/backplane.js';
+import { PendingBytes } from './pending-bytes.js';
+import { RedisConnection, type RedisSource } from './redis-connection.js';
+import { unavailable } from './redis-fault.js';
+import { RedisKeys } from './redis-keys.js';
+
+export interface RedisHistoryOptions {
+  readonly source: RedisSource;
+  /** Of every key and Pub/Sub channel; the backplane's own. Default `aerie:`. */
+  readonly prefix?: string;
+  /** After it the outcome of a command is unknown. Default 2000. */
+  readonly commandTimeoutMs?: number;
+}
+
+type Argument = string | number | Buffer;
+
+interface HistoryScripts {
+  historyAppend(...args: Argument[]): Promise<[duplicate: 0 | 1, epoch?: string, offset?: number]>;
+  historyReadBuffer(
+    ...args: Argument[]
+  ): Promise<[epoch: Buffer, last: number, entries: (number | Buffer)[]]>;
+  historyPosition(...args: Argument[]): Promise<[epoch: string, last: number]>;
+}
+
+const IDEMPOTENCY_MS = 300_000;
+const EPOCH_BYTES = 9;
+const PROLOGUE = lua('history');
+const SCRIPTS = {
+  historyAppend: { lua: PROLOGUE + lua('history-append'), numberOfKeys: 4 },
+  historyRead: { lua: PROLOGUE + lua('history-read'), numberOfKeys: 2 },
+  historyPosition: { lua: PROLOGUE + lua('history-position'), numberOfKeys: 2 },
+};
+
+/**
+ * A stream per channel, in the channel's slot. An epoch is bound to the id of Redis' replication: after a restart, a failover
+ * or a flush every history begins anew, as the newest entries may be lost. Redis must not evict (`noeviction`).
+ */
+export class RedisHistory extends History {
+  readonly #connection: RedisConnection;
+  readonly #keys: RedisKeys;
+  readonly #pending = new PendingBytes();
+  readonly #logger = new Logger('AerieRedis');
+  /** What was found on the last connect: why this Redis can't be trusted. */
+  #fault: string | undefined;
+
+  constructor({ source, prefix, commandTimeoutMs }: RedisHistoryOptions) {
+    super();
+    this.#keys = new RedisKeys(prefix);
+    this.#connection = new RedisConnection(source, {
+      role: 'history',
+      scripts: SCRIPTS,
+      onReady: () => this.#checkEviction(),
+      ...(commandTimeoutMs !== undefined && { commandTimeoutMs }),
+    });
+  }
+
+  /** With Redis away it starts all the same, and what it finds later is logged. */
+  async start(): Promise<void> {
+    await this.#connection.open();
+    if (this.#fault !== undefined) throw new Error(this.#fault);
+  }
+
+  async append({ channel, limits, frame, idempotencyKey }: Append): Promise<Announced> {
+    const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+    const [duplicate, epoch, offset] = await this.#answer(() =>
+      this.#pending.add(bytes.byteLength, () =>
+        this.#scripts.historyAppend(
+          ...this.#keysOf(channel),
+          this.#keys.once(channel, idempotencyKey),
+          this.#keys.live(channel),
+          newEpoch(),
+          limits.ttlMs,
+          limits.size,
+          bytes,
+          IDEMPOTENCY_MS,
+        ),
+      ),
+    );
+    const position = epoch !== undefined && offset !== undefined && { epoch, offset };
+    return { duplicate: duplicate === 1, ...position };
+  }
+
+  async read({ channel, limits, after, through, limit, maxBytes }: HistoryRange): Promise<HistoryPage> {
+    const [epoch, offset, entries] = await this.#answer(() =>
+      this.#scripts.historyReadBuffer(
+        ...this.#keysOf(channel),
+        newEpoch(),
+        limits.ttlMs,
+        after,
+        through ?? '+',
+        limit,
+        maxBytes,
+      ),
+    );
+    return { epoch: epoch.toString('latin1'), offset, entries: entriesOf(entries) };
+  }
+
+  async position({ channel, limits }: HistoryChannel): Promise<Position> {
+    const [epoch, offset] = await this.#answer(() =>
+      this.#scripts.historyPosition(...this.#keysOf(channel), newEpoch(), limits.ttlMs),
+    );
+    return { epoch, offset };
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  get #scripts(): HistoryScripts {
+    return this.#connection.client as Redis & HistoryScripts;
+  }
+
+  #keysOf(channel: string): [stream: string, meta: string] {
+    return [this.#keys.history(channel), this.#keys.historyMeta(channel)];
+  }
+
+  async #answer<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await ask();
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  // By INFO: CONFIG is forbidden on many a hosted Redis.
+  async #checkEviction(): Promise<void> {
+    const memory = await this.#connection.client.info('memory').catch(() => '');
+    const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? 'noeviction';
+    const mayEvict = policy !== 'noeviction' && /^maxmemory:[1-9]/m.test(memory);
+    this.#fault = mayEvict
+      ? `Redis may evict histories (maxmemory-policy ${policy}): it must be noeviction`
+      : undefined;
+    if (this.#fault !== undefined) this.#logger.error(this.#fault);
+  }
+}
+
+function lua(name: string): string {
+  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+}
+
+function newEpoch(): string {
+  return randomBytes(EPOCH_BYTES).toString('base64url');
+}
+
+function entriesOf(flat: readonly (number | Buffer)[]): HistoryPage['entries'] {
+  return Array.from({ length: flat.length / 2 }, (_, index) => ({
+    offset: Number(flat[2 * index]),
+    frame: flat[2 * index + 1] as Buffer,
+  }));
+}
