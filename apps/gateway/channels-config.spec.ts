@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { claimsGrant } from './channel-claims.js';
-import { channelsSchema } from './channels-config.js';
+import { channelsSchema, ruledChannels, userHistory } from './channels-config.js';
 
 function pathsOfFaults(...channels: object[]): string[] {
   return (channelsSchema.safeParse({ channels }).error?.issues ?? []).map(({ path }) => path.join('.'));
@@ -31,10 +31,22 @@ describe('a channel rule', () => {
     'a b',
     '{a}:{a}',
     'user:{id}',
+    'user:{id}:feed',
+    'user:root',
     'user',
     'x'.repeat(201),
   ])('refuses the pattern %j', (pattern) => {
     expect(pathsOfFaults({ pattern })).toContain('channels.0.pattern');
+  });
+
+  it('takes a history, and nothing else, for the users’ own channels', () => {
+    const own = { pattern: 'user:{id}', history: { size: 10, ttlMs: 60_000 } };
+    expect(pathsOfFaults(own)).toEqual([]);
+    for (const more of [{ subscribe: 'authenticated' }, { publish: 'claims' }, { presence: true }])
+      expect(pathsOfFaults({ ...own, ...more })).toEqual(['channels.0.pattern']);
+    const channels = channelsSchema.parse({ channels: [own, { pattern: 'room:{id}' }] });
+    expect(userHistory(channels)).toEqual(own.history);
+    expect(ruledChannels(channels)).toMatchObject([{ pattern: 'room:{id}' }]);
   });
 
   it('refuses two patterns that match the same channels', () => {

@@ -9,27 +9,32 @@ const policy = z.enum(['nobody', 'authenticated', 'claims', 'hook']);
 /** Who may: `claims` asks the token's claim `channels`, `hook` asks HOOKS_URL. */
 export type Policy = z.output<typeof policy>;
 
-const channel = z
-  .strictObject({
-    pattern: z.string().min(1).max(200).superRefine(checkPattern),
-    subscribe: policy.default('nobody'),
-    publish: policy.default('nobody'),
-    history: z
-      .strictObject({
-        size: z.int().min(1).max(100_000),
-        ttlMs: z
-          .int()
-          .min(1_000)
-          .max(30 * DAY_MS),
-      })
-      .optional(),
-    presence: z.boolean().default(false),
-    slow: z.enum(['disconnect', 'drop', 'conflate']).default('disconnect'),
-  })
+const entry = z.strictObject({
+  pattern: z.string().min(1).max(200).superRefine(checkPattern),
+  subscribe: policy.default('nobody'),
+  publish: policy.default('nobody'),
+  history: z
+    .strictObject({
+      size: z.int().min(1).max(100_000),
+      ttlMs: z
+        .int()
+        .min(1_000)
+        .max(30 * DAY_MS),
+    })
+    .optional(),
+  presence: z.boolean().default(false),
+  slow: z.enum(['disconnect', 'drop', 'conflate']).default('disconnect'),
+});
+
+const channel = entry
   .refine(({ history, slow }) => history === undefined || slow === 'disconnect', {
     path: ['slow'],
     message:
       'a channel with history must disconnect a slow consumer: "drop" and "conflate" would lose publications in silence',
+  })
+  .refine((config) => !isUserPattern(config.pattern) || hasHistoryOnly(config), {
+    path: ['pattern'],
+    message: '"user:{id}" is built in: it takes a history, and nothing else',
   });
 
 /** The channels of the standalone gateway, as `CHANNELS` holds them. */
@@ -49,12 +54,23 @@ export const channelsSchema = z
 /** One rule: the channels that match `pattern`. */
 export type ChannelConfig = z.output<typeof channel>;
 
+/** How much of each user's own channel is kept: the entry `user:{id}`. */
+export function userHistory(channels: readonly ChannelConfig[]): ChannelConfig['history'] {
+  return channels.find(({ pattern }) => isUserPattern(pattern))?.history;
+}
+
+/** Those that have a rule: every entry but the users'. */
+export function ruledChannels(channels: readonly ChannelConfig[]): readonly ChannelConfig[] {
+  return channels.filter(({ pattern }) => !isUserPattern(pattern));
+}
+
 /** What dev mode opens where `CHANNELS` is unset. */
 export const DEV_CHANNELS: readonly ChannelConfig[] = [
   {
     pattern: 'public:{name}',
     subscribe: 'authenticated',
     publish: 'authenticated',
+    history: { size: 1_000, ttlMs: 3_600_000 },
     presence: false,
     slow: 'disconnect',
   },
@@ -77,10 +93,7 @@ export function channelsVariable(hooks: boolean) {
 
 /** The fields that this version accepts without serving them yet. */
 export function notServed(channels: readonly ChannelConfig[]): string[] {
-  return channels.flatMap(({ history, presence }, index) => [
-    ...(history === undefined ? [] : [`channels[${index}].history`]),
-    ...(presence ? [`channels[${index}].presence`] : []),
-  ]);
+  return channels.flatMap(({ presence }, index) => (presence ? [`channels[${index}].presence`] : []));
 }
 
 function readJson(text: string): { readonly value: unknown } | { readonly fault: string } {
@@ -114,8 +127,18 @@ function checkPattern(pattern: string, context: z.RefinementCtx): void {
     context.addIssue('must be segments between colons, each of A-Z a-z 0-9 _ . @ % = + - or one {parameter}');
   }
   if (new Set(parameters).size < parameters.length) context.addIssue('names a parameter twice');
-  if (segments[0] === 'user')
+  if (segments[0] === 'user' && !isUserPattern(pattern))
     context.addIssue('"user:" is built in: the server subscribes its owner, nobody publishes to it');
+}
+
+function isUserPattern(pattern: string): boolean {
+  const [prefix, parameter, ...others] = pattern.split(':');
+  return prefix === 'user' && parameter !== undefined && PARAMETER.test(parameter) && others.length === 0;
+}
+
+function hasHistoryOnly({ subscribe, publish, presence, slow, history }: z.output<typeof entry>): boolean {
+  const isPlain = subscribe === 'nobody' && publish === 'nobody' && !presence && slow === 'disconnect';
+  return isPlain && history !== undefined;
 }
 
 /** `[index, index of the first]` for patterns that differ in parameter names at most. */

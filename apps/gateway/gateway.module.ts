@@ -10,6 +10,7 @@ import { RealtimeRedisModule } from '@aerie/realtime/redis';
 import { AdminServer } from './admin-server.js';
 import { apiDocsRoutes } from './api-docs.route.js';
 import { channelRules } from './channel-rules.js';
+import { ruledChannels, userHistory } from './channels-config.js';
 import { devTokensRoute } from './dev-tokens.route.js';
 import { ConnectHook, EdgeGateway } from './edge.gateway.js';
 import type { GatewayEnv } from './env.js';
@@ -62,7 +63,8 @@ function realtimeOptions(env: GatewayEnv, hooks: HooksClient | undefined): Realt
     heartbeat: env.heartbeat,
     limits: env.limits,
     drain: env.drain,
-    channels: channelRules(env.channels, hooks),
+    channels: channelRules(ruledChannels(env.channels), hooks),
+    userChannel: { history: userHistory(env.channels) },
     tickets: true,
     production: env.production,
   };

@@ -87,6 +87,18 @@ export interface PublishReply extends Partial<Position> {
   readonly channel: string;
 }
 
+/** Reply to `$history`: publications, oldest first; the position is the channel's. */
+export interface HistoryReply extends Position {
+  readonly channel: string;
+  readonly publications: readonly PublicationFrame[];
+}
+
+/** Data of `$resync`: what was built from the channel is out of date; it goes on at the position. */
+export interface ResyncNotice extends Position {
+  readonly channel: string;
+  readonly reason: string;
+}
+
 /** Data of `$reconnect`: this connection will be closed; when to come back. */
 export interface ReconnectNotice {
   /** Milliseconds from receipt. */

@@ -1,10 +1,12 @@
-import { CLOSE } from '@aerie/protocol';
+import { CLOSE, type Position } from '@aerie/protocol';
 import type { ConnectionRegistry } from './connections/connection-registry.js';
 import type { Heartbeat } from './connections/heartbeat.js';
 import type { OutboxBudget } from './connections/outbox-budget.js';
 import type { DriverConnections } from './driver-token.js';
 import type { FailureCounter } from './handshake/failure-counter.js';
 import type { Quarantine } from './handshake/quarantine.js';
+import type { History } from './history/history.js';
+import { withOffset } from './history/offset-frame.js';
 import type { HttpEdge } from './http/http-edge.js';
 import type { RealtimeMetrics } from './metrics/meter.js';
 import type { Backplane, BackplaneListener } from './publishing/backplane.js';
@@ -24,6 +26,8 @@ export interface RealtimeNodeParts {
   readonly edge: HttpEdge;
   readonly metrics: RealtimeMetrics;
   readonly backplane: Backplane;
+  /** Where no channel has one, nothing of it is opened. */
+  readonly history: History | undefined;
   readonly failures: FailureCounter;
   readonly revocations: RevocationLog;
   readonly fanout: LocalFanout;
@@ -45,16 +49,18 @@ export class RealtimeNode implements BackplaneListener {
   }
 
   async start(): Promise<void> {
-    const { backplane, revocations, control, channels, presence } = this.#parts;
+    const { backplane, history, revocations, control, channels, presence } = this.#parts;
+    await history?.start();
     await revocations.start((revocation) => control.applyRevocation(revocation));
     await backplane.start(this);
     await Promise.all([channels.listen(CONTROL_CHANNEL), channels.listen(BROADCAST_CHANNEL)]);
     await presence.start();
   }
 
-  deliver(channel: string, frame: Uint8Array): void {
+  deliver(channel: string, frame: Uint8Array, position?: Position): void {
     if (channel === CONTROL_CHANNEL) this.#parts.control.receive(frame);
-    else this.#parts.fanout.deliver(channel, frame);
+    else if (position === undefined) this.#parts.fanout.deliver(channel, frame);
+    else this.#parts.fanout.deliver(channel, withOffset(frame, position.offset));
   }
 
   gap(): void {
@@ -76,9 +82,10 @@ export class RealtimeNode implements BackplaneListener {
   }
 
   async #closeDrivers(): Promise<void> {
-    const { presence, backplane, revocations, failures, connections } = this.#parts;
+    const { presence, backplane, history, revocations, failures, connections } = this.#parts;
     await presence.stop();
     await backplane.close();
+    await history?.close();
     await revocations.close();
     await failures.close();
     await connections?.close();

@@ -14,6 +14,7 @@ import { ApiTarget } from './api/api-target.js';
 import { ChannelAccess } from './channels/channel-access.js';
 import { ChannelMessages } from './channels/channel-messages.js';
 import type { ChannelRule } from './channels/channel-rule.js';
+import { HistoryMessages } from './channels/history-messages.js';
 import { ChannelRules } from './channels/channel-rules.js';
 import { decoratedChannels } from './channels/decorated-channels.js';
 import { Admission } from './connections/admission.js';
@@ -33,6 +34,7 @@ import { SessionGuard } from './handshake/session.guard.js';
 import { ticketRoute } from './handshake/ticket.route.js';
 import { Tickets } from './handshake/tickets.js';
 import { BackplaneWatch } from './health/backplane-watch.js';
+import { History } from './history/history.js';
 import { HttpEdge } from './http/http-edge.js';
 import { SystemHandlers } from './messages/message-handlers.js';
 import { registerPing } from './messages/ping.js';
@@ -134,6 +136,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
     const transport = this.#get(WebSocketTransport);
     registerPing(handlers);
     this.#get(ChannelMessages).register(handlers);
+    this.#get(HistoryMessages).register(handlers);
     new Renewal({
       authenticate: (connection, data) => transport.renew(connection, data),
       access: this.#get(ChannelAccess),
@@ -187,6 +190,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       edge: this.#get(HttpEdge),
       metrics: this.#get(RealtimeMetrics),
       backplane: this.#get(Backplane),
+      history: this.#get(ChannelRules).keepsHistory ? this.#get(History) : undefined,
       failures: this.#get(FailureCounter),
       revocations: this.#get(RevocationLog),
       fanout: this.#get(LocalFanout),
@@ -216,8 +220,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
 }
 
 // An option without effect must not pass in silence.
-function warnOfUnserved({ pattern, history, presence }: ChannelRule): void {
-  const unserved = [history !== undefined && 'history', presence === true && 'presence'].filter(Boolean);
-  if (unserved.length > 0)
-    new Logger('AerieChannels').warn(`${pattern}: ${unserved.join(' and ')} not served by this version`);
+function warnOfUnserved({ pattern, presence }: ChannelRule): void {
+  if (presence === true)
+    new Logger('AerieChannels').warn(`${pattern}: presence is not served by this version`);
 }

@@ -1,6 +1,7 @@
 import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
 import type { ChannelRule } from './channels/channel-rule.js';
 import type { DrainOptions } from './drain/drain.js';
+import type { HistoryLimits } from './history/history.js';
 import type { AuthOptions } from './handshake/auth-options.js';
 
 export interface RealtimeLimits {
@@ -45,6 +46,8 @@ export interface RealtimeOptions {
   readonly drain?: DrainOptions | undefined;
   /** Channel rules beside the application's `@Channel` classes. */
   readonly channels?: readonly ChannelRule[] | undefined;
+  /** What every user's own channel `user:<id>` has. Default: no history. */
+  readonly userChannel?: { readonly history?: HistoryLimits | undefined } | undefined;
   /** Serves `POST /tickets`. Default false. */
   readonly tickets?: boolean | undefined;
   /** Weak secrets refuse the boot. Default: `NODE_ENV` is `production`. */

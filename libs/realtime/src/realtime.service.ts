@@ -2,6 +2,7 @@ import { isChannelName, isEventName, isUserId, userChannel } from '@aerie/protoc
 import { Injectable } from '@nestjs/common';
 import type { Connection } from './connections/connection.js';
 import { ConnectionRegistry } from './connections/connection-registry.js';
+import { ChannelHistories, type HistoryOutcome, type PageRequest } from './history/channel-histories.js';
 import { BackplaneWatch } from './health/backplane-watch.js';
 import { Backplane } from './publishing/backplane.js';
 import { BROADCAST_CHANNEL } from './publishing/internal-channels.js';
@@ -31,6 +32,8 @@ export interface ChannelHandle<Events> {
     data: DataOf<Events, Event>,
     options?: PublishOptions,
   ): Promise<PublishOutcome>;
+  /** A page of the channel's history, oldest first: the newest publications, or those behind an offset. Failures are values. */
+  history(page?: PageRequest): Promise<HistoryOutcome>;
 }
 
 /** One user, on whichever nodes its connections are. */
@@ -66,6 +69,7 @@ export class RealtimeService<Events = EventMap> {
     private readonly backplane: Backplane,
     private readonly watch: BackplaneWatch,
     private readonly presence: NodePresence,
+    private readonly histories: ChannelHistories,
   ) {}
 
   /** Throws on what is no channel name: `encodeSegment` of `@aerie/protocol` makes any value one segment. */
@@ -80,6 +84,7 @@ export class RealtimeService<Events = EventMap> {
           idempotencyKey,
         });
       },
+      history: (page) => this.histories.page(name, page),
     };
   }
 
@@ -88,7 +93,7 @@ export class RealtimeService<Events = EventMap> {
     return {
       emit: (event, data) => {
         assertEvent(event);
-        return this.publisher.publish({ channel: userChannel(id), frame: { event, data } });
+        return this.publisher.publish({ channel: userChannel(id), frame: { event, data }, direct: true });
       },
       disconnect: ({ reconnect = false } = {}) => this.control.disconnect(id, reconnect),
       unsubscribe: (channel) => this.control.unsubscribe(id, channel),

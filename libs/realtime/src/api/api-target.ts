@@ -1,3 +1,4 @@
+import type { HistoryOutcome, PageRequest } from '../history/channel-histories.js';
 import type { CommandOutcome, PublishOutcome } from '../publishing/outcome.js';
 import type { NodeInfo } from '../sessions/node-directory.js';
 import type { Revocation } from '../sessions/revocations.js';
@@ -8,6 +9,7 @@ interface PublishOptions {
 
 interface ChannelTarget {
   publish(event: string, data: unknown, options?: PublishOptions): Promise<PublishOutcome>;
+  history(page?: PageRequest): Promise<HistoryOutcome>;
 }
 
 interface LiveConnection {

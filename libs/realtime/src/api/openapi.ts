@@ -15,6 +15,7 @@ const ERRORS = {
   400: 'The request is not valid; `details` names each field.',
   401: 'No API key, or an unknown one.',
   403: 'The scope of the API key is too small.',
+  404: 'There is nothing of the kind.',
   413: 'The body is larger than 1 MiB.',
   429: 'Too many wrong API keys from this address.',
   503: 'The backplane is away, or the node is going: `unavailable` means that the outcome is unknown, repeat with the same idempotency key.',

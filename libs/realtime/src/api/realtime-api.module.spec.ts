@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { Global, Module, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { HistoryOutcome, PageRequest } from '../history/channel-histories.js';
 import type { Revocation } from '../sessions/revocations.js';
 import { ClientAddress } from '../handshake/client-address.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
@@ -16,7 +17,10 @@ class RecordingTarget extends ApiTarget {
   published: PublishOutcome = { ok: true, channel: 'room:7', epoch: 'e', offset: 3 };
 
   channel(name: string) {
-    return { publish: (...args: unknown[]) => this.#publish('publish', name, ...args) };
+    return {
+      publish: (...args: unknown[]) => this.#publish('publish', name, ...args),
+      history: (page?: PageRequest) => this.#history(name, page),
+    };
   }
 
   user(id: string) {
@@ -52,6 +56,14 @@ class RecordingTarget extends ApiTarget {
   #publish(...asked: unknown[]) {
     this.asked.push(asked);
     return Promise.resolve(this.published);
+  }
+
+  #history(channel: string, page?: PageRequest): Promise<HistoryOutcome> {
+    this.asked.push(['history', channel, page]);
+    if (channel === 'lobby')
+      return Promise.resolve({ ok: false, error: { code: 'not_found', message: 'none' } });
+    const publications = [{ event: 'say', channel, data: 1, offset: 3 }];
+    return Promise.resolve({ ok: true, channel, epoch: 'e', offset: 3, publications });
   }
 
   #command(...asked: unknown[]) {
@@ -179,6 +191,23 @@ describe('the server API', () => {
     ]);
   });
 
+  it('reads a page of a history, and says where there is none', async () => {
+    const publications = [{ event: 'say', channel: 'room:7', data: 1, offset: 3 }];
+    const first = await ask('/api/history?channel=room:7');
+    expect(first).toMatchObject({
+      status: 200,
+      body: { channel: 'room:7', epoch: 'e', offset: 3, publications },
+    });
+    await ask('/api/history?channel=room:7&after=2&limit=10');
+    expect(target.asked).toEqual([
+      ['history', 'room:7', {}],
+      ['history', 'room:7', { after: 2, limit: 10 }],
+    ]);
+    expect((await ask('/api/history?channel=lobby')).status).toBe(404);
+    for (const query of ['limit=101', 'limit=0', 'after=-1', 'after=x', 'after=1.5'])
+      expect((await ask(`/api/history?channel=room:7&${query}`)).status).toBe(400);
+  });
+
   it('lists the connections of a user and tells about the node', async () => {
     expect((await ask('/api/connections?user=ada')).body).toEqual({
       user: 'ada',
@@ -289,6 +318,7 @@ describe('the server API', () => {
       'post /api/disconnect',
       'post /api/unsubscribe',
       'post /api/revoke',
+      'get /api/history',
       'get /api/connections',
       'get /api/info',
     ]);

@@ -1,6 +1,5 @@
 import {
   encodeSegment,
-  isChannelName,
   isEventName,
   LIMITS,
   type Message,
@@ -18,6 +17,7 @@ import type { NodeChannels } from '../publishing/node-channels.js';
 import type { Publisher } from '../publishing/publisher.js';
 import { Refusal } from '../refusal.js';
 import type { ChannelAccess } from './channel-access.js';
+import { channelOf, fieldsOf } from './message-fields.js';
 
 export interface ChannelMessagesOptions {
   readonly access: ChannelAccess;
@@ -125,17 +125,6 @@ function channelsOf({ channels, session }: Connection): number {
 // One user's keys can't silence another's publications, nor a backend's: `$from:` and the user as one segment set them apart.
 function scopedKey({ session }: Connection, key: string | undefined): string | undefined {
   return key === undefined ? undefined : `$from:${encodeSegment(session.user)}:${key}`;
-}
-
-function fieldsOf(message: Message): Record<string, unknown> {
-  return typeof message.data === 'object' && message.data !== null
-    ? (message.data as Record<string, unknown>)
-    : {};
-}
-
-function channelOf(message: Message): string | Refusal {
-  const { channel } = fieldsOf(message);
-  return isChannelName(channel) ? channel : new Refusal('invalid', 'data.channel must be a channel name');
 }
 
 interface WantedPublication {

@@ -1,11 +1,12 @@
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
+import type { HistoryLimits } from '../history/history.js';
 import type { SlowPolicy } from '../publishing/local-fanout.js';
 import type { Refusal } from '../refusal.js';
 
 export interface ChannelOptions {
   /** How much of it can be replayed. Off by default. */
-  readonly history?: { readonly size: number; readonly ttlMs: number };
+  readonly history?: HistoryLimits;
   readonly presence?: boolean;
   /** What becomes of publications to a subscriber that is behind. Default `disconnect`; others exclude history. */
   readonly slow?: SlowPolicy;

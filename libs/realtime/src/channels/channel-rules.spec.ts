@@ -46,4 +46,26 @@ describe('channel rules', () => {
     rules.add(rule('a', { slow }));
     rules.add(rule('b', { slow: 'disconnect', history }));
   });
+
+  it.each([
+    { size: 0, ttlMs: 1_000 },
+    { size: 100_001, ttlMs: 1_000 },
+    { size: 1.5, ttlMs: 1_000 },
+    { size: 10, ttlMs: 999 },
+    { size: 10, ttlMs: 31 * 86_400_000 },
+    { size: 10, ttlMs: NaN },
+  ])('refuse a history out of bounds: %j', (history) => {
+    expect(() => new ChannelRules().add(rule('a', { history }))).toThrow('history is a size');
+    expect(() => new ChannelRules(history)).toThrow('history is a size');
+  });
+
+  it('tell how much of a channel is kept, the users’ own included', () => {
+    const history = { size: 10, ttlMs: 1_000 };
+    const rules = new ChannelRules();
+    rules.add(rule('room:{id}', { history }));
+    rules.add(rule('lobby'));
+    expect(rules.historyOf('room:7')).toEqual(history);
+    for (const channel of ['lobby', 'nowhere', 'user:ann']) expect(rules.historyOf(channel)).toBeUndefined();
+    expect(new ChannelRules(history).historyOf('user:ann')).toEqual(history);
+  });
 });

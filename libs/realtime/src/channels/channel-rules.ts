@@ -1,4 +1,5 @@
 import { isUserChannel } from '@aerie/protocol';
+import type { HistoryLimits } from '../history/history.js';
 import { ChannelPattern } from './channel-pattern.js';
 import type { ChannelRule } from './channel-rule.js';
 
@@ -12,11 +13,32 @@ interface Entry {
   readonly rule: ChannelRule;
 }
 
+const MAX_SIZE = 100_000;
+const MIN_TTL_MS = 1_000;
+const MAX_TTL_MS = 30 * 86_400_000;
+
 /** The node's channel rules. The most specific pattern decides; a channel without a rule exists for nobody. */
 export class ChannelRules {
   #entries: readonly Entry[] = [];
+  readonly #userHistory: HistoryLimits | undefined;
+  #keepsHistory: boolean;
 
-  /** Throws for a pattern that stands already, for one under `user:` (built in), and for a policy that history excludes. */
+  /** @param userHistory How much of each user's own channel is kept. Default: nothing. */
+  constructor(userHistory?: HistoryLimits) {
+    assertLimits('user:{id}', userHistory);
+    this.#userHistory = userHistory;
+    this.#keepsHistory = userHistory !== undefined;
+  }
+
+  /** Whether any channel has a history. */
+  get keepsHistory(): boolean {
+    return this.#keepsHistory;
+  }
+
+  /**
+   * Throws for a pattern that stands already, for one under `user:` (built in), for a policy that history excludes, and for
+   * a history out of bounds.
+   */
   add(rule: ChannelRule): void {
     const pattern = new ChannelPattern(rule.pattern);
     if (isUserChannel(rule.pattern)) throw new Error(`channel pattern "${rule.pattern}": user: is built in`);
@@ -24,9 +46,17 @@ export class ChannelRules {
       throw new Error(`channel pattern "${rule.pattern}" has a rule already`);
     if (rule.history !== undefined && rule.slow !== undefined && rule.slow !== 'disconnect')
       throw new Error(`channel pattern "${rule.pattern}": slow "${rule.slow}" can't have history`);
+    assertLimits(rule.pattern, rule.history);
+    this.#keepsHistory ||= rule.history !== undefined;
     this.#entries = [...this.#entries, { pattern, rule }].toSorted(
       (a, b) => b.pattern.weight - a.pattern.weight,
     );
+  }
+
+  /** How much of a channel is kept; undefined: nothing. */
+  historyOf(channel: string): HistoryLimits | undefined {
+    if (!this.#keepsHistory) return undefined;
+    return isUserChannel(channel) ? this.#userHistory : this.match(channel)?.rule.history;
   }
 
   match(channel: string): MatchedRule | undefined {
@@ -36,4 +66,17 @@ export class ChannelRules {
     }
     return undefined;
   }
+}
+
+function assertLimits(pattern: string, limits: HistoryLimits | undefined): void {
+  if (limits === undefined) return;
+  const { size, ttlMs } = limits;
+  if (!isWithin(size, 1, MAX_SIZE) || !isWithin(ttlMs, MIN_TTL_MS, MAX_TTL_MS))
+    throw new Error(
+      `channel pattern "${pattern}": history is a size of 1-100,000 and a ttlMs of 1,000 to 30 days`,
+    );
+}
+
+function isWithin(value: number, min: number, max: number): boolean {
+  return Number.isSafeInteger(value) && value >= min && value <= max;
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ErrorBody } from '@aerie/protocol';
+import type { ChannelHistories } from '../history/channel-histories.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
-import { type Announced, type Backplane, BackplaneUnavailable } from './backplane.js';
+import { type Announced, type Announcement, type Backplane, BackplaneUnavailable } from './backplane.js';
 import type { PublishOutcome } from './outcome.js';
 
 export interface Publication {
@@ -9,6 +10,8 @@ export interface Publication {
   readonly channel: string;
   readonly frame: unknown;
   readonly idempotencyKey?: string | undefined;
+  /** A direct event: in no history, whatever its channel has. */
+  readonly direct?: boolean;
 }
 
 const UNAVAILABLE: ErrorBody = {
@@ -16,17 +19,22 @@ const UNAVAILABLE: ErrorBody = {
   message: 'the backplane did not answer: outcome unknown, repeat with the same idempotency key',
 };
 
-/** The only way out: encodes a frame once and announces it to every node with a subscriber, this one included. */
+/**
+ * The only way out: encodes a frame once and announces it to every node with a subscriber, this one included; in a channel
+ * with a history by appending it there.
+ */
 export class Publisher {
   constructor(
     private readonly backplane: Backplane,
     private readonly metrics: RealtimeMetrics,
+    private readonly histories?: ChannelHistories,
   ) {}
 
-  async publish({ channel, frame, idempotencyKey = randomKey() }: Publication): Promise<PublishOutcome> {
-    const bytes = Buffer.from(JSON.stringify(frame));
+  async publish(publication: Publication): Promise<PublishOutcome> {
+    const { channel, idempotencyKey = randomKey(), direct = false } = publication;
+    const frame = Buffer.from(JSON.stringify(publication.frame));
     try {
-      const announced = await this.backplane.announce({ channel, frame: bytes, idempotencyKey });
+      const announced = await this.#announce({ channel, frame, idempotencyKey }, direct);
       this.metrics.publication(announced.duplicate ? 'duplicate' : 'announced');
       return outcomeOf(channel, announced);
     } catch (error) {
@@ -34,6 +42,12 @@ export class Publisher {
       this.metrics.publication('unavailable');
       return { ok: false, error: UNAVAILABLE, idempotencyKey };
     }
+  }
+
+  #announce(announcement: Announcement, direct: boolean): Promise<Announced> {
+    const limits = direct ? undefined : this.histories?.limitsOf(announcement.channel);
+    if (limits === undefined || this.histories === undefined) return this.backplane.announce(announcement);
+    return this.histories.store.append({ ...announcement, limits });
   }
 }
 

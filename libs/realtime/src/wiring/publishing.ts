@@ -2,8 +2,11 @@ import type { Provider } from '@nestjs/common';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { ChannelAccess } from '../channels/channel-access.js';
 import { ChannelMessages } from '../channels/channel-messages.js';
+import { HistoryMessages } from '../channels/history-messages.js';
 import { ChannelRules } from '../channels/channel-rules.js';
 import { Admission } from '../connections/admission.js';
+import { ChannelHistories } from '../history/channel-histories.js';
+import { History } from '../history/history.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { Backplane } from '../publishing/backplane.js';
@@ -11,6 +14,7 @@ import { BROADCAST_CHANNEL } from '../publishing/internal-channels.js';
 import { type FanoutTarget, LocalFanout } from '../publishing/local-fanout.js';
 import { NodeChannels } from '../publishing/node-channels.js';
 import { Publisher } from '../publishing/publisher.js';
+import { REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Control } from '../sessions/control.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { NODE_NAME, NodePresence } from '../sessions/node-presence.js';
@@ -19,7 +23,17 @@ import { SessionExpiry } from '../sessions/session-expiry.js';
 
 /** The second road and what listens to it: publications, channels, commands to every node. */
 export const PUBLISHING: readonly Provider[] = [
-  { provide: ChannelRules, useFactory: () => new ChannelRules() },
+  {
+    provide: ChannelRules,
+    inject: [REALTIME_OPTIONS],
+    useFactory: ({ userChannel }: RealtimeOptions) => new ChannelRules(userChannel?.history),
+  },
+  {
+    provide: ChannelHistories,
+    inject: [History, ChannelRules],
+    useFactory: (history: History, rules: ChannelRules) =>
+      new ChannelHistories({ history, limitsOf: (channel) => rules.historyOf(channel) }),
+  },
   {
     provide: ChannelAccess,
     inject: [ChannelRules],
@@ -28,8 +42,9 @@ export const PUBLISHING: readonly Provider[] = [
   { provide: SystemHandlers, useFactory: () => new SystemHandlers() },
   {
     provide: Publisher,
-    inject: [Backplane, RealtimeMetrics],
-    useFactory: (backplane: Backplane, metrics: RealtimeMetrics) => new Publisher(backplane, metrics),
+    inject: [Backplane, RealtimeMetrics, ChannelHistories],
+    useFactory: (backplane: Backplane, metrics: RealtimeMetrics, histories: ChannelHistories) =>
+      new Publisher(backplane, metrics, histories),
   },
   {
     provide: LocalFanout,
@@ -48,6 +63,12 @@ export const PUBLISHING: readonly Provider[] = [
     inject: [ChannelAccess, NodeChannels, Publisher],
     useFactory: (access: ChannelAccess, channels: NodeChannels, publisher: Publisher) =>
       new ChannelMessages({ access, channels, publisher }),
+  },
+  {
+    provide: HistoryMessages,
+    inject: [ChannelAccess, ChannelHistories],
+    useFactory: (access: ChannelAccess, histories: ChannelHistories) =>
+      new HistoryMessages({ access, histories }),
   },
   {
     provide: Control,

@@ -2,6 +2,7 @@ import type { Operation } from '../operation.js';
 import { broadcast } from './broadcast.js';
 import { connections } from './connections.js';
 import { disconnect } from './disconnect.js';
+import { history } from './history.js';
 import { info } from './info.js';
 import { publish } from './publish.js';
 import { revoke } from './revoke.js';
@@ -14,6 +15,7 @@ export const OPERATIONS: readonly Operation[] = [
   disconnect,
   unsubscribe,
   revoke,
+  history,
   connections,
   info,
 ];
