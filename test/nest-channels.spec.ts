@@ -239,13 +239,13 @@ describe('RealtimeService and ConnectionRegistry', () => {
     const alice = await app.connect('alice');
     await alice.request('$subscribe', { channel: 'room:7' });
     expect(registry.ofUser('alice').size).toBe(1);
-    expect(realtime.user('alice').isOnline()).toBe(true);
+    expect(await realtime.user('alice').isOnline()).toBe(true);
     expect(await realtime.user('alice').emit('order.status', { id: '7' })).toMatchObject({ ok: true });
     expect(await alice.frame('order.status')).toEqual({ event: 'order.status', data: { id: '7' } });
     await realtime.channel('room:7').publish('order.status', { id: '8' });
     expect(await alice.frame('order.status')).toMatchObject({ channel: 'room:7', data: { id: '8' } });
     await realtime.user('alice').disconnect();
     expect(await alice.closed).toMatchObject({ code: 4403 });
-    await vi.waitFor(() => expect(realtime.user('alice').isOnline()).toBe(false));
+    await vi.waitFor(async () => expect(await realtime.user('alice').isOnline()).toBe(false));
   });
 });

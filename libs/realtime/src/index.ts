@@ -64,7 +64,32 @@ export {
   RealtimeService,
   type UserHandle,
 } from './realtime.service.js';
-export { NodeDirectory, type NodeInfo } from './sessions/node-directory.js';
+export {
+  type DeadLease,
+  type Lease,
+  type LeaseClaim,
+  type LeaseState,
+  NodeDirectory,
+  type NodeInfo,
+  type Renewal,
+  type SweepTimes,
+} from './sessions/node-directory.js';
 export { type Revocation, RevocationLog } from './sessions/revocations.js';
+export type { SessionEvent } from './sessions/session-event.js';
+export type { SessionListener } from './sessions/session-events.js';
+export {
+  type ClaimOptions,
+  type ConnectionRecord,
+  type Entering,
+  type Leaving,
+  type SessionChange,
+  SessionRegistry,
+  type SweepStep,
+  type UserLimit,
+  type UserSessions,
+  type Written,
+} from './sessions/session-registry.js';
+export type { SessionOptions } from './sessions/session-times.js';
+export type { UserConnection } from './sessions/sessions.js';
 export { ClientFacade } from './transports/websocket/client-facade.js';
 export { RealtimeWsAdapter } from './transports/websocket/realtime-ws.adapter.js';

@@ -14,9 +14,9 @@ import { BROADCAST_CHANNEL, CONTROL_CHANNEL } from './publishing/internal-channe
 import type { LocalFanout } from './publishing/local-fanout.js';
 import type { NodeChannels } from './publishing/node-channels.js';
 import type { Control } from './sessions/control.js';
-import type { NodePresence } from './sessions/node-presence.js';
 import type { RevocationLog } from './sessions/revocations.js';
 import type { SessionExpiry } from './sessions/session-expiry.js';
+import type { Sessions, SessionsListener } from './sessions/sessions.js';
 
 export interface RealtimeNodeParts {
   readonly registry: ConnectionRegistry;
@@ -33,13 +33,13 @@ export interface RealtimeNodeParts {
   readonly fanout: LocalFanout;
   readonly channels: NodeChannels;
   readonly control: Control;
-  readonly presence: NodePresence;
+  readonly sessions: Sessions;
   readonly expiry: SessionExpiry;
   readonly connections: DriverConnections | undefined;
 }
 
 /** One gateway process: starts the drivers before anyone may come in, and closes them when everyone has left. */
-export class RealtimeNode implements BackplaneListener {
+export class RealtimeNode implements BackplaneListener, SessionsListener {
   readonly #parts: RealtimeNodeParts;
 
   constructor(parts: RealtimeNodeParts) {
@@ -49,15 +49,22 @@ export class RealtimeNode implements BackplaneListener {
   }
 
   async start(): Promise<void> {
-    const { backplane, history, revocations, control, channels, presence } = this.#parts;
+    const { backplane, history, revocations, control, channels, sessions } = this.#parts;
     await history?.start();
     await revocations.start((revocation) => control.applyRevocation(revocation));
     await backplane.start(this);
     await Promise.all([channels.listen(CONTROL_CHANNEL), channels.listen(BROADCAST_CHANNEL)]);
-    await presence.start();
+    await sessions.start(this);
   }
 
   deliver(channel: string, frame: Uint8Array, position?: Position): void {
+    const { gate } = this.#parts.sessions;
+    if (gate.isOpen()) this.#deliver(channel, frame, position);
+    // Where there is no room for it, it is missed, as the gap after it tells.
+    else gate.hold(frame.byteLength, () => this.#deliver(channel, frame, position));
+  }
+
+  #deliver(channel: string, frame: Uint8Array, position: Position | undefined): void {
     if (channel === CONTROL_CHANNEL) this.#parts.control.receive(frame);
     else if (position === undefined) this.#parts.fanout.deliver(channel, frame);
     else this.#parts.fanout.deliver(channel, withOffset(frame, position.offset));
@@ -67,6 +74,14 @@ export class RealtimeNode implements BackplaneListener {
     this.#parts.metrics.backplaneGaps.inc();
     // Whom it names must not stay because the news of it was lost; the log's own rounds go on trying.
     void this.#parts.revocations.refresh().catch(() => undefined);
+  }
+
+  resumed(): void {
+    this.gap();
+  }
+
+  replaced(user: string, connections: readonly string[]): void {
+    void this.#parts.control.replaced(user, connections);
   }
 
   async stop(): Promise<void> {
@@ -82,8 +97,8 @@ export class RealtimeNode implements BackplaneListener {
   }
 
   async #closeDrivers(): Promise<void> {
-    const { presence, backplane, history, revocations, failures, connections } = this.#parts;
-    await presence.stop();
+    const { sessions, backplane, history, revocations, failures, connections } = this.#parts;
+    await sessions.stop();
     await backplane.close();
     await history?.close();
     await revocations.close();

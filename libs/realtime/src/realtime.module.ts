@@ -46,10 +46,10 @@ import { RealtimeNode } from './realtime-node.js';
 import { REALTIME_OPTIONS, type RealtimeAsyncOptions, type RealtimeOptions } from './realtime.options.js';
 import { RealtimeService } from './realtime.service.js';
 import { Control } from './sessions/control.js';
-import { NodePresence } from './sessions/node-presence.js';
 import { Renewal } from './sessions/renewal.js';
 import { RevocationLog } from './sessions/revocations.js';
 import { SessionExpiry } from './sessions/session-expiry.js';
+import { Sessions } from './sessions/sessions.js';
 import { RealtimeWsAdapter } from './transports/websocket/realtime-ws.adapter.js';
 import { WebSocketTransport } from './transports/websocket/websocket-transport.js';
 import { CONNECTIONS } from './wiring/connections.js';
@@ -57,6 +57,7 @@ import { HANDSHAKE } from './wiring/handshake.js';
 import { NODE } from './wiring/node.js';
 import { PORTS } from './wiring/ports.js';
 import { PUBLISHING } from './wiring/publishing.js';
+import { SESSIONS } from './wiring/sessions.js';
 import { WEBSOCKET } from './wiring/websocket.js';
 
 const EXPORTS = [
@@ -102,7 +103,16 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       module: RealtimeModule,
       global: true,
       imports,
-      providers: [options, ...PORTS, ...CONNECTIONS, ...HANDSHAKE, ...PUBLISHING, ...WEBSOCKET, ...NODE],
+      providers: [
+        options,
+        ...PORTS,
+        ...CONNECTIONS,
+        ...HANDSHAKE,
+        ...PUBLISHING,
+        ...SESSIONS,
+        ...WEBSOCKET,
+        ...NODE,
+      ],
       exports: EXPORTS,
     };
   }
@@ -142,6 +152,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       access: this.#get(ChannelAccess),
       channels: this.#get(NodeChannels),
       expiry: this.#get(SessionExpiry),
+      sessions: this.#get(Sessions),
     }).register(handlers);
   }
 
@@ -196,7 +207,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       fanout: this.#get(LocalFanout),
       channels: this.#get(NodeChannels),
       control: this.#get(Control),
-      presence: this.#get(NodePresence),
+      sessions: this.#get(Sessions),
       expiry: this.#get(SessionExpiry),
       connections: this.#driverConnections(),
     });

@@ -3,11 +3,12 @@ import type { ChannelRule } from './channels/channel-rule.js';
 import type { DrainOptions } from './drain/drain.js';
 import type { HistoryLimits } from './history/history.js';
 import type { AuthOptions } from './handshake/auth-options.js';
+import type { SessionOptions } from './sessions/session-times.js';
 
 export interface RealtimeLimits {
   /** Connections of this node. Default 10,000. */
   readonly maxConnections?: number | undefined;
-  /** Connections of one user on this node. Default: no limit. */
+  /** Connections of one user, on all nodes together; on this one while Redis is away. Default: no limit. */
   readonly maxConnectionsPerUser?: number | undefined;
   /** One connection too many of a user: refuse it (429), or close the user's oldest (1008 `replaced`). Default `refuse`. */
   readonly userOverflow?: 'refuse' | 'replace' | undefined;
@@ -44,6 +45,8 @@ export interface RealtimeOptions {
     { readonly intervalMs?: number | undefined; readonly timeoutMs?: number | undefined } | undefined;
   readonly limits?: RealtimeLimits | undefined;
   readonly drain?: DrainOptions | undefined;
+  /** Who counts as connected, and for how long. */
+  readonly sessions?: SessionOptions | undefined;
   /** Channel rules beside the application's `@Channel` classes. */
   readonly channels?: readonly ChannelRule[] | undefined;
   /** What every user's own channel `user:<id>` has. Default: no history. */

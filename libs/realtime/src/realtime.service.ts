@@ -1,6 +1,5 @@
 import { isChannelName, isEventName, isUserId, userChannel } from '@aerie/protocol';
 import { Injectable } from '@nestjs/common';
-import type { Connection } from './connections/connection.js';
 import { ConnectionRegistry } from './connections/connection-registry.js';
 import { ChannelHistories, type HistoryOutcome, type PageRequest } from './history/channel-histories.js';
 import { BackplaneWatch } from './health/backplane-watch.js';
@@ -10,8 +9,9 @@ import type { CommandOutcome, PublishOutcome } from './publishing/outcome.js';
 import { Publisher } from './publishing/publisher.js';
 import { Control } from './sessions/control.js';
 import type { NodeInfo } from './sessions/node-directory.js';
-import { NodePresence } from './sessions/node-presence.js';
 import type { Revocation } from './sessions/revocations.js';
+import type { SessionListener } from './sessions/session-events.js';
+import { Sessions, type UserConnection } from './sessions/sessions.js';
 
 /** Event names and what travels with them. Declare one and share it with the client. */
 export type EventMap = Record<string, unknown>;
@@ -44,10 +44,13 @@ export interface UserHandle<Events> {
   disconnect(options?: { reconnect?: boolean }): Promise<CommandOutcome>;
   /** Takes the user out of a channel; `invalid` for the user's own, which is the server's to give and take. */
   unsubscribe(channel: string): Promise<CommandOutcome>;
-  /** Whether the user has a connection to this node. */
-  isOnline(): boolean;
-  /** The user's connections to this node. */
-  connections(): readonly Connection[];
+  /**
+   * Whether the user is connected to any node, or was until a moment ago (`sessions.graceMs`). One round trip; rejects with
+   * the code `unavailable` while Redis is away.
+   */
+  isOnline(): Promise<boolean>;
+  /** The user's connections to all nodes. One round trip; rejects with the code `unavailable` while Redis is away. */
+  connections(): Promise<readonly UserConnection[]>;
 }
 
 export interface RealtimeInfo {
@@ -68,7 +71,7 @@ export class RealtimeService<Events = EventMap> {
     private readonly registry: ConnectionRegistry,
     private readonly backplane: Backplane,
     private readonly watch: BackplaneWatch,
-    private readonly presence: NodePresence,
+    private readonly sessions: Sessions,
     private readonly histories: ChannelHistories,
   ) {}
 
@@ -97,8 +100,8 @@ export class RealtimeService<Events = EventMap> {
       },
       disconnect: ({ reconnect = false } = {}) => this.control.disconnect(id, reconnect),
       unsubscribe: (channel) => this.control.unsubscribe(id, channel),
-      isOnline: () => this.registry.ofUser(id).size > 0,
-      connections: () => [...this.registry.ofUser(id)],
+      isOnline: async () => (await this.sessions.ofUser(id)).online,
+      connections: async () => (await this.sessions.ofUser(id)).connections,
     };
   }
 
@@ -117,16 +120,25 @@ export class RealtimeService<Events = EventMap> {
     return this.control.revoke(revocation);
   }
 
+  /**
+   * Tells `listener` of every connection that opens and ends and of every user that comes online and goes offline, on any node:
+   * one node that listens is told of each. At least once: one that fails is told again, so dedupe by `event.id`. Listen before
+   * the application listens on its port; the returned function stops it.
+   */
+  onSession(listener: SessionListener): () => void {
+    return this.sessions.events.on(listener);
+  }
+
   async info(): Promise<RealtimeInfo> {
     const { size: connections, users, channels } = this.registry;
     const { name, shared } = this.backplane;
     return {
-      node: this.presence.node,
+      node: this.sessions.node,
       connections,
       users,
       channels,
       backplane: { name, shared, up: this.watch.status.up },
-      nodes: await this.presence.nodes(),
+      nodes: await this.sessions.nodes(),
     };
   }
 }

@@ -2,6 +2,7 @@ import type { HistoryOutcome, PageRequest } from '../history/channel-histories.j
 import type { CommandOutcome, PublishOutcome } from '../publishing/outcome.js';
 import type { NodeInfo } from '../sessions/node-directory.js';
 import type { Revocation } from '../sessions/revocations.js';
+import type { UserConnection } from '../sessions/sessions.js';
 
 interface PublishOptions {
   readonly idempotencyKey?: string;
@@ -12,19 +13,11 @@ interface ChannelTarget {
   history(page?: PageRequest): Promise<HistoryOutcome>;
 }
 
-interface LiveConnection {
-  readonly id: string;
-  readonly transport: string;
-  readonly session: { readonly expiresAt?: number };
-  readonly address: string;
-  readonly openedAt: number;
-  readonly channels: ReadonlySet<string>;
-}
-
 interface UserTarget {
   disconnect(options?: { reconnect?: boolean }): Promise<CommandOutcome>;
   unsubscribe(channel: string): Promise<CommandOutcome>;
-  connections(): readonly LiveConnection[];
+  isOnline(): Promise<boolean>;
+  connections(): Promise<readonly UserConnection[]>;
 }
 
 interface TargetInfo {

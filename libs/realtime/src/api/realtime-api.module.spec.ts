@@ -8,12 +8,14 @@ import type { Revocation } from '../sessions/revocations.js';
 import { ClientAddress } from '../handshake/client-address.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { HttpEdge } from '../http/http-edge.js';
+import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { PublishOutcome } from '../publishing/outcome.js';
 import { ApiTarget, RealtimeApiModule } from './index.js';
 
 /** A node that writes down what it is asked. */
 class RecordingTarget extends ApiTarget {
   readonly asked: unknown[] = [];
+  isAway = false;
   published: PublishOutcome = { ok: true, channel: 'room:7', epoch: 'e', offset: 3 };
 
   channel(name: string) {
@@ -27,16 +29,19 @@ class RecordingTarget extends ApiTarget {
     return {
       disconnect: (options?: { reconnect?: boolean }) => this.#command('disconnect', id, options),
       unsubscribe: (channel: string) => this.#command('unsubscribe', id, channel),
-      connections: () => [
-        {
-          id: 'c1',
-          transport: 'websocket',
-          session: { expiresAt: 99 },
-          address: '127.0.0.1',
-          openedAt: 5,
-          channels: new Set([`user:${id}`]),
-        },
-      ],
+      isOnline: () => this.#read(true),
+      connections: () =>
+        this.#read([
+          {
+            id: 'c1',
+            node: 'n1',
+            transport: 'websocket' as const,
+            address: '127.0.0.1',
+            openedAt: 5,
+            expiresAt: 99,
+            channels: [`user:${id}`],
+          },
+        ]),
     };
   }
 
@@ -51,6 +56,10 @@ class RecordingTarget extends ApiTarget {
   info() {
     const backplane = { name: 'memory', shared: false, up: true };
     return Promise.resolve({ node: 'n1', connections: 2, users: 1, channels: 3, backplane, nodes: [] });
+  }
+
+  #read<Value>(value: Value): Promise<Value> {
+    return this.isAway ? Promise.reject(new BackplaneUnavailable('Redis: timeout')) : Promise.resolve(value);
   }
 
   #publish(...asked: unknown[]) {
@@ -214,6 +223,7 @@ describe('the server API', () => {
       connections: [
         {
           id: 'c1',
+          node: 'n1',
           transport: 'websocket',
           address: '127.0.0.1',
           openedAt: 5,
@@ -222,10 +232,21 @@ describe('the server API', () => {
         },
       ],
     });
+    expect((await ask('/api/presence?user=ada')).body).toEqual({ user: 'ada', online: true });
     expect((await ask('/api/info', { key: 'read-secret' })).body).toMatchObject({
       node: 'n1',
       backplane: { up: true },
     });
+  });
+
+  it.each(['connections', 'presence'])('answers unavailable to %s while Redis is away', async (name) => {
+    target.isAway = true;
+    const { status, body } = await ask(`/api/${name}?user=ada`);
+    target.isAway = false;
+    expect([status, body]).toEqual([
+      503,
+      { error: { code: 'unavailable', message: expect.any(String) as string } },
+    ]);
   });
 
   it.each<[string, unknown, unknown]>([
@@ -320,6 +341,7 @@ describe('the server API', () => {
       'post /api/revoke',
       'get /api/history',
       'get /api/connections',
+      'get /api/presence',
       'get /api/info',
     ]);
     expect(paths['/api/publish']?.['post']).toMatchObject({

@@ -29,6 +29,8 @@ export interface FramedOptions {
 export interface ConnectionEnd {
   readonly code: number;
   readonly reason: string;
+  /** How long it had been silent when it was given up for dead. Milliseconds. */
+  readonly silentMs?: number;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { Session } from '../connections/session.js';
 import { within } from '../deadline.js';
 import { Refusal } from '../refusal.js';
+import type { Sessions } from '../sessions/sessions.js';
 import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
 import type { HandshakeGuards } from './handshake-guards.js';
@@ -38,9 +39,10 @@ export interface HandshakeOptions {
   readonly sessionGuard: SessionGuard;
   readonly authentication: SessionAuthentication;
   readonly registry: ConnectionRegistry;
+  readonly sessions: Pick<Sessions, 'hasRoom'>;
   /** Whether a client without a credential may authenticate by its first message. */
   readonly firstMessage: boolean;
-  /** Connections per user on this node; undefined: no limit. */
+  /** Connections per user, on all nodes together; undefined: no limit. */
   readonly maxConnectionsPerUser: number | undefined;
   /** Past the limit: refuse the newcomer, or let it replace the user's oldest connection. */
   readonly overflow: 'refuse' | 'replace';
@@ -110,6 +112,11 @@ export class Handshake {
     return (await this.guard(attempt)) ?? this.#revoked(session) ?? session;
   }
 
+  /** Whether a session that is who it says may come in; the user's place among all nodes is then kept for a moment. */
+  async letsIn(session: Session, dryRun = false): Promise<Refusal | undefined> {
+    return this.admits(session) ?? (await this.#limitAcrossNodes(session, dryRun)) ?? this.admits(session);
+  }
+
   /** The last look, in the step that registers: the door may have closed, or the user's places been taken, meanwhile. */
   admits(session: Session): Refusal | undefined {
     return this.closed() ?? this.#revoked(session) ?? this.#userLimit(session);
@@ -153,20 +160,22 @@ export class Handshake {
       return { quarantine: true };
     const session = await this.#options.sessionGuard.admit(request, { dryRun });
     if (session instanceof Refusal) return session;
-    return (await this.#guards(attempt)) ?? this.admits(session) ?? { session };
+    return (await this.#guards(attempt)) ?? (await this.letsIn(session, dryRun)) ?? { session };
   }
 
   #guards({ guards, request, response }: HandshakeAttempt): Promise<Refusal | undefined> {
     return guards === undefined ? Promise.resolve(undefined) : guards.run(request, response);
   }
 
+  // What this node knows by itself, also while Redis is away.
   #userLimit({ user }: Session): Refusal | undefined {
     const { maxConnectionsPerUser: max, overflow, registry } = this.#options;
-    if (max === undefined || overflow === 'replace' || openOf(registry.ofUser(user)) < max) return undefined;
-    return new Refusal('rate_limited', 'too many connections of this user', {
-      retryAfterSeconds: 5,
-      reason: 'user_limit',
-    });
+    const hasRoom = max === undefined || overflow === 'replace' || openOf(registry.ofUser(user)) < max;
+    return hasRoom ? undefined : tooManyOfUser();
+  }
+
+  async #limitAcrossNodes({ user }: Session, dryRun: boolean): Promise<Refusal | undefined> {
+    return (await this.#options.sessions.hasRoom(user, { dryRun })) ? undefined : tooManyOfUser();
   }
 
   // Only what looks like guessing counts; a crowd behind one address that logs in correctly does not.
@@ -174,6 +183,13 @@ export class Handshake {
     if (refusal.code === 'unauthenticated' || refusal.code === 'forbidden')
       void this.#options.failures.record(addressGroup).catch(() => undefined);
   }
+}
+
+function tooManyOfUser(): Refusal {
+  return new Refusal('rate_limited', 'too many connections of this user', {
+    retryAfterSeconds: 5,
+    reason: 'user_limit',
+  });
 }
 
 // One that is saying goodbye takes nobody's place.

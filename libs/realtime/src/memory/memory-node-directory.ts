@@ -1,18 +1,91 @@
-import { NodeDirectory, type NodeInfo } from '../sessions/node-directory.js';
+import {
+  type DeadLease,
+  type LeaseClaim,
+  type LeaseState,
+  NodeDirectory,
+  type NodeInfo,
+  type Renewal,
+  type SweepTimes,
+} from '../sessions/node-directory.js';
 
-/** Knows of this node only. */
+interface Entry {
+  readonly info: NodeInfo;
+  readonly leaseUntil: number;
+}
+
+const TOMBSTONE_MS = 24 * 3_600_000;
+const DEAD_SHARE = 0.2;
+
+/** Leases of one process: its own, and those of the other nodes where a test lets several share it. */
 export class MemoryNodeDirectory extends NodeDirectory {
-  #self: NodeInfo | undefined;
+  readonly #leases = new Map<string, Entry>();
+  /** By the time of the first sweep. */
+  readonly #swept = new Map<string, number>();
+  readonly #sweeps = new Map<string, number>();
 
-  async announce(info: NodeInfo): Promise<void> {
-    this.#self = info;
+  async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<Renewal> {
+    const now = Date.now();
+    const leaseUntil = now + leaseMs;
+    const state = this.#stateOf(fence, joins);
+    if (state === 'held') for (const kept of [fence, ...former]) this.#leases.set(kept, { info, leaseUntil });
+    return {
+      state,
+      leaseUntil,
+      origin: 'memory',
+      reconnected: false,
+      nodes: this.#living(now).length,
+      dead: this.#dead(now - leaseMs * DEAD_SHARE),
+      sweepsDue: [...this.#sweeps.values()].some((due) => due <= now),
+    };
+  }
+
+  async claimSweeps(
+    dead: readonly DeadLease[],
+    { marginMs, againMs }: SweepTimes,
+  ): Promise<readonly string[]> {
+    const now = Date.now();
+    this.#forgetTombstones(now);
+    for (const { fence, leaseUntil } of dead) {
+      if (this.#leases.get(fence)?.leaseUntil !== leaseUntil || leaseUntil + marginMs > now) continue;
+      this.#leases.delete(fence);
+      this.#swept.set(fence, now);
+      this.#sweeps.set(fence, now);
+    }
+    const due = [...this.#sweeps].filter(([, at]) => at <= now).map(([fence]) => fence);
+    for (const fence of due) this.#planNext(fence, againMs, now);
+    return due;
   }
 
   async list(): Promise<readonly NodeInfo[]> {
-    return this.#self === undefined ? [] : [this.#self];
+    return this.#living(Date.now()).map(({ info }) => info);
   }
 
-  async withdraw(): Promise<void> {
-    this.#self = undefined;
+  async withdraw(fence: string): Promise<void> {
+    this.#leases.delete(fence);
+  }
+
+  #stateOf(fence: string, joins: boolean): LeaseState {
+    if (this.#swept.has(fence)) return 'swept';
+    return joins || this.#leases.has(fence) ? 'held' : 'absent';
+  }
+
+  #living(now: number): readonly Entry[] {
+    return [...this.#leases.values()].filter(({ leaseUntil }) => leaseUntil > now);
+  }
+
+  #dead(before: number): readonly DeadLease[] {
+    const dead = [...this.#leases].filter(([, { leaseUntil }]) => leaseUntil <= before);
+    return dead.map(([fence, { leaseUntil }]) => ({ fence, leaseUntil }));
+  }
+
+  #planNext(fence: string, againMs: readonly number[], now: number): void {
+    const first = this.#swept.get(fence) ?? 0;
+    const next = againMs.map((afterMs) => first + afterMs).find((at) => at > now);
+    if (next === undefined) this.#sweeps.delete(fence);
+    else this.#sweeps.set(fence, next);
+  }
+
+  #forgetTombstones(now: number): void {
+    for (const [fence, at] of this.#swept) if (at + TOMBSTONE_MS <= now) this.#swept.delete(fence);
   }
 }

@@ -4,6 +4,7 @@ export { RedisFailureCounter } from './redis-failure-counter.js';
 export { RedisHistory, type RedisHistoryOptions } from './redis-history.js';
 export { RedisNodeDirectory } from './redis-node-directory.js';
 export { RedisRevocationLog, type RedisRevocationLogOptions } from './redis-revocation-log.js';
+export { RedisSessionRegistry, type RedisSessionRegistryOptions } from './redis-session-registry.js';
 export { RedisStoreConnection } from './redis-store-connection.js';
 export { RedisTicketStore } from './redis-ticket-store.js';
 export {

@@ -45,13 +45,53 @@ export class RedisKeys {
     return `${this.#root}revocations`;
   }
 
-  /** The sorted set of node names, by the time of their last announcement. */
-  get nodes(): string {
-    return `${this.#root}{nodes}:index`;
+  /** Of the nodes' leases: one slot, as a script looks at all of them. */
+  get leases(): LeaseKeys {
+    const root = `${this.#root}{nodes}:`;
+    return {
+      leases: `${root}leases`,
+      infos: `${root}infos`,
+      swept: `${root}swept`,
+      sweeps: `${root}sweeps`,
+    };
   }
 
-  /** What one node says of itself. */
-  node(node: string): string {
-    return `${this.#root}{nodes}:node:${node}`;
+  /** Of the sessions in one bucket of users. */
+  sessions(bucket: number): BucketKeys {
+    const root = `${this.#root}{s${bucket}}:`;
+    return {
+      due: `${root}due`,
+      events: `${root}events`,
+      unsaid: `${root}unsaid`,
+      user: (user) => `${root}user:${user}`,
+      held: (user) => `${root}held:${user}`,
+      index: (fence) => `${root}of:${fence}`,
+    };
   }
+}
+
+export interface LeaseKeys {
+  /** Fences by the end of their lease. */
+  readonly leases: string;
+  /** What nodes say of themselves, by fence. */
+  readonly infos: string;
+  /** Fences by the time of their first sweep. */
+  readonly swept: string;
+  /** Fences by their next sweep. */
+  readonly sweeps: string;
+}
+
+export interface BucketKeys {
+  /** Users by the end of their grace. */
+  readonly due: string;
+  /** Events by id. */
+  readonly events: string;
+  /** Ids of events by the time from which others may claim them. */
+  readonly unsaid: string;
+  /** A user's connections. */
+  user(user: string): string;
+  /** Places held for connections of a user that are on their way. */
+  held(user: string): string;
+  /** What stands under a fence in this bucket. */
+  index(fence: string): string;
 }

@@ -1,69 +1,101 @@
 import type { Redis } from 'ioredis';
-import { NodeDirectory, type NodeInfo } from '../sessions/node-directory.js';
-import { RedisKeys } from './redis-keys.js';
+import {
+  type DeadLease,
+  type LeaseClaim,
+  type LeaseState,
+  NodeDirectory,
+  type NodeInfo,
+  type Renewal,
+  type SweepTimes,
+} from '../sessions/node-directory.js';
+import { unavailable } from './redis-fault.js';
+import { type LeaseKeys, RedisKeys } from './redis-keys.js';
+import type { RenewReply, ScriptedRedis } from './session-scripts.js';
 
-const ENTRY_LIFE_MS = 10_000;
-const INDEX_LIFE_MS = 60_000;
 const MAX_NODES = 1_000;
+const MAX_DEAD = 100;
+/** A node that slept for longer than this finds no tombstone, and joins as if it were new. */
+const TOMBSTONE_MS = 24 * 3_600_000;
+/** A lease is looked upon as dead in the fifth of its life after its end. */
+const DEAD_SHARE = 0.2;
 
-/**
- * One key per node that expires by itself, and an index of their names which `list` prunes. The client is the caller's
- * and is not closed here.
- */
+/** Leases in a sorted set by their end, in Redis' time. The client is the caller's and is not closed here. */
 export class RedisNodeDirectory extends NodeDirectory {
-  readonly #client: Redis;
-  readonly #keys: RedisKeys;
-  #self: NodeInfo | undefined;
+  readonly #client: ScriptedRedis;
+  readonly #keys: LeaseKeys;
+  #connections = 0;
+  #connectionsSeen = 0;
 
+  /** @param client With the scripts of `SESSION_SCRIPTS`. */
   constructor(client: Redis, prefix?: string) {
     super();
-    this.#client = client;
-    this.#keys = new RedisKeys(prefix);
+    this.#client = client as ScriptedRedis;
+    this.#keys = new RedisKeys(prefix).leases;
+    client.on('ready', () => (this.#connections += 1));
   }
 
-  async announce(info: NodeInfo): Promise<void> {
-    this.#self = info;
-    const { nodes } = this.#keys;
-    await this.#bestEffort(() =>
-      this.#client
-        .multi()
-        .set(this.#keys.node(info.node), JSON.stringify(info), 'PX', ENTRY_LIFE_MS)
-        .zadd(nodes, Date.now(), info.node)
-        .pexpire(nodes, INDEX_LIFE_MS)
-        .exec(),
+  async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<Renewal> {
+    const { leases, infos, swept, sweeps } = this.#keys;
+    const connections = this.#connections;
+    const reply = await this.#ask(() =>
+      this.#client.leaseRenew(
+        [leases, infos, swept, sweeps],
+        [fence, leaseMs, JSON.stringify(info), joins ? '1' : '0', leaseMs * DEAD_SHARE, MAX_DEAD, ...former],
+      ),
+    );
+    const reconnected = connections !== this.#connectionsSeen;
+    this.#connectionsSeen = connections;
+    return { ...renewalOf(reply), reconnected };
+  }
+
+  claimSweeps(dead: readonly DeadLease[], { marginMs, againMs }: SweepTimes): Promise<readonly string[]> {
+    const { leases, infos, swept, sweeps } = this.#keys;
+    const seen = dead.flatMap(({ fence, leaseUntil }) => [fence, leaseUntil]);
+    return this.#ask(() =>
+      this.#client.leaseSweep(
+        [leases, infos, swept, sweeps],
+        [marginMs, TOMBSTONE_MS, againMs.length, ...againMs, ...seen],
+      ),
     );
   }
 
   async list(): Promise<readonly NodeInfo[]> {
-    const own = this.#self === undefined ? [] : [this.#self];
-    const others = (await this.#bestEffort(() => this.#read())) ?? [];
-    return [...own, ...others.filter(({ node }) => node !== this.#self?.node)];
+    const { leases, infos } = this.#keys;
+    const texts = await this.#ask(() => this.#client.leaseList([leases, infos], [MAX_NODES]));
+    return texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as NodeInfo]));
   }
 
-  async withdraw(): Promise<void> {
-    const info = this.#self;
-    this.#self = undefined;
-    if (info === undefined) return;
-    await this.#bestEffort(() =>
-      this.#client.multi().del(this.#keys.node(info.node)).zrem(this.#keys.nodes, info.node).exec(),
-    );
+  async withdraw(fence: string): Promise<void> {
+    const { leases, infos } = this.#keys;
+    await this.#ask(() => this.#client.multi().zrem(leases, fence).hdel(infos, fence).exec());
   }
 
-  async #read(): Promise<readonly NodeInfo[]> {
-    const names = await this.#client.zrevrange(this.#keys.nodes, 0, MAX_NODES - 1);
-    if (names.length === 0) return [];
-    const entries = await this.#client.mget(names.map((name) => this.#keys.node(name)));
-    const gone = names.filter((_, index) => entries[index] === null);
-    if (gone.length > 0) await this.#client.zrem(this.#keys.nodes, ...gone);
-    return entries.flatMap((entry) => (entry === null ? [] : [JSON.parse(entry) as NodeInfo]));
-  }
-
-  // Nothing is decided by the directory: while Redis is away a node knows itself.
-  async #bestEffort<Value>(act: () => Promise<Value>): Promise<Value | undefined> {
+  async #ask<Reply>(question: () => Promise<Reply>): Promise<Reply> {
     try {
-      return await act();
-    } catch {
-      return undefined;
+      return await question();
+    } catch (error) {
+      throw unavailable(error);
     }
   }
+}
+
+function renewalOf([state, leaseUntil, origin, nodes, dead, sweepsDue]: RenewReply): Omit<
+  Renewal,
+  'reconnected'
+> {
+  return {
+    state: state as LeaseState,
+    leaseUntil,
+    origin,
+    nodes,
+    dead: pairs(dead).map(([fence, until]) => ({ fence, leaseUntil: Number(until) })),
+    sweepsDue: sweepsDue > 0,
+  };
+}
+
+function pairs(flat: readonly string[]): readonly (readonly [string, string])[] {
+  return Array.from(
+    { length: flat.length / 2 },
+    (_, index) => [flat[2 * index] ?? '', flat[2 * index + 1] ?? ''] as const,
+  );
 }

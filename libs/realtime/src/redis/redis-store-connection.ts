@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
 import { DriverConnections } from '../driver-token.js';
 import { RedisConnection, type RedisSource } from './redis-connection.js';
+import { SESSION_SCRIPTS } from './session-scripts.js';
 
-/** The connection that tickets, failure counts, revocations and the node directory share. */
+/** The connection that tickets, failure counts, revocations, the node directory and sessions share. */
 export class RedisStoreConnection extends DriverConnections {
   readonly #connection: RedisConnection;
 
@@ -10,6 +11,7 @@ export class RedisStoreConnection extends DriverConnections {
     super();
     this.#connection = new RedisConnection(source, {
       role: 'stores',
+      scripts: SESSION_SCRIPTS,
       ...(commandTimeoutMs !== undefined && { commandTimeoutMs }),
     });
   }

@@ -71,7 +71,8 @@ describe('the redis module', () => {
     );
     cleanups.push(() => module.get<Redis>(CLIENT).quit());
     const directory = module.get<NodeDirectory>(driverToken(NodeDirectory));
-    await directory.announce({ node: 'one', connections: 0, users: 0, startedAt: 1, draining: false });
+    const info = { node: 'one', connections: 0, users: 0, startedAt: 1, draining: false };
+    await directory.renew({ info, fence: 'f', leaseMs: 10_000, joins: true });
     expect(await directory.list()).toHaveLength(1);
   });
 });

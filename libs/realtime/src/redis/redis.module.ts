@@ -7,12 +7,14 @@ import { History } from '../history/history.js';
 import { Backplane } from '../publishing/backplane.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { RevocationLog } from '../sessions/revocations.js';
+import { SessionRegistry } from '../sessions/session-registry.js';
 import { RedisBackplane } from './redis-backplane.js';
 import type { RedisSource } from './redis-connection.js';
 import { RedisFailureCounter } from './redis-failure-counter.js';
 import { RedisHistory } from './redis-history.js';
 import { RedisNodeDirectory } from './redis-node-directory.js';
 import { RedisRevocationLog } from './redis-revocation-log.js';
+import { RedisSessionRegistry } from './redis-session-registry.js';
 import { RedisStoreConnection } from './redis-store-connection.js';
 import { RedisTicketStore } from './redis-ticket-store.js';
 
@@ -92,6 +94,10 @@ const DRIVERS = [
     (client, { prefix }) => new RedisNodeDirectory(client, prefix),
   ),
   onStoreConnection(driverToken(RevocationLog), (client, options) => new RedisRevocationLog(client, options)),
+  onStoreConnection(
+    driverToken(SessionRegistry),
+    (client, { prefix }) => new RedisSessionRegistry(client, { prefix }),
+  ),
 ];
 
 function onStoreConnection(token: symbol, open: Store): FactoryProvider {

@@ -16,6 +16,11 @@ const Command = z.discriminatedUnion('command', [
     user: z.string().refine(isUserId),
     channel: z.string().refine(isChannelName),
   }),
+  z.object({
+    command: z.literal('replaced'),
+    user: z.string().refine(isUserId),
+    connections: z.array(z.string()),
+  }),
   z.object({ command: z.literal('revoked') }),
 ]);
 type Command = z.infer<typeof Command>;
@@ -45,6 +50,11 @@ export class Control {
   async unsubscribe(user: string, channel: string): Promise<CommandOutcome> {
     if (channel === userChannel(user)) return { ok: false, error: OWN_CHANNEL };
     return this.#send({ command: 'unsubscribe', user, channel });
+  }
+
+  /** Closes these connections of a user with 1008: newer ones took their places. */
+  replaced(user: string, connections: readonly string[]): Promise<CommandOutcome> {
+    return this.#send({ command: 'replaced', user, connections: [...connections] });
   }
 
   /** Revokes sessions: live ones are closed with 4401, later ones refused, on every node. */
@@ -93,7 +103,9 @@ export class Control {
   #apply(command: Exclude<Command, { command: 'revoked' }>, connection: Connection): void {
     if (command.command === 'disconnect')
       connection.close(command.reconnect ? CLOSE.sessionEnded : CLOSE.disconnected);
-    else if (this.#options.channels.leave(connection, command.channel))
+    else if (command.command === 'replaced') {
+      if (command.connections.includes(connection.id)) connection.close(CLOSE.replaced);
+    } else if (this.#options.channels.leave(connection, command.channel))
       connection.emit(SYSTEM.unsubscribed, { channel: command.channel, reason: 'removed' });
   }
 }

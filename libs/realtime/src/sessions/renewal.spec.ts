@@ -4,6 +4,7 @@ import { connect } from '../../../../test/support/connections.js';
 import { SlowBackplane } from '../../../../test/support/slow-backplane.js';
 import { ChannelAccess } from '../channels/channel-access.js';
 import { ChannelRules } from '../channels/channel-rules.js';
+import type { Connection } from '../connections/connection.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { Session } from '../connections/session.js';
 import { Refusal } from '../refusal.js';
@@ -35,12 +36,14 @@ function setUp() {
   });
   const expiry = new SessionExpiry(registry);
   const handlers = new SystemHandlers();
+  const updated: Connection[] = [];
   const answers: (Session | Refusal | Promise<Session | Refusal>)[] = [];
   new Renewal({
     authenticate: async () => answers.shift() ?? new Refusal('unauthenticated', 'no'),
     access: new ChannelAccess(rules),
     channels,
     expiry,
+    sessions: { update: (renewed) => void updated.push(renewed) },
   }).register(handlers);
   const { connection, wire } = connect('alice', { session: { user: 'alice', claims: { rooms: true } } });
   registry.add(connection);
@@ -49,7 +52,7 @@ function setUp() {
     return handlers.get(SYSTEM.auth)?.(connection, { event: SYSTEM.auth });
   };
   const joined = Promise.all([channels.join(connection, 'room:1'), vi.advanceTimersByTimeAsync(0)]);
-  return { registry, connection, wire, renew, verdict, joined };
+  return { registry, connection, wire, renew, verdict, joined, updated };
 }
 
 const session = (claims: Session['claims'], expiresAt?: number): Session => ({
@@ -67,11 +70,12 @@ afterEach(() => {
 
 describe('$auth on a live session', () => {
   it('brings a new expiry and new claims', async () => {
-    const { renew, connection, joined } = setUp();
+    const { renew, connection, joined, updated } = setUp();
     await joined;
     const expiresAt = Date.now() + 3_000;
     await expect(renew(session({ rooms: true, role: 'admin' }, expiresAt))).resolves.toEqual({ expiresAt });
     expect(connection.session.claims['role']).toBe('admin');
+    expect(updated).toEqual([connection]);
     expect([...connection.channels]).toEqual(['room:1']);
     await vi.advanceTimersByTimeAsync(4_000);
     expect(connection.closedWith).toBe(CLOSE.sessionEnded);

@@ -6,6 +6,7 @@ import type { SystemHandlers } from '../messages/message-handlers.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
 import { Refusal } from '../refusal.js';
 import type { SessionExpiry } from './session-expiry.js';
+import type { Sessions } from './sessions.js';
 
 /** So many failed renewals in a row end the connection. */
 const FAILURES = 10;
@@ -16,6 +17,7 @@ export interface RenewalOptions {
   readonly access: ChannelAccess;
   readonly channels: NodeChannels;
   readonly expiry: SessionExpiry;
+  readonly sessions: Pick<Sessions, 'update'>;
 }
 
 type Renewed = Refusal | { readonly expiresAt: number | null };
@@ -59,6 +61,7 @@ export class Renewal {
     }
     connection.renew(session);
     this.#options.expiry.watch(connection);
+    this.#options.sessions.update(connection);
     await this.#leaveForbidden(connection);
     return { expiresAt: session.expiresAt ?? null };
   }

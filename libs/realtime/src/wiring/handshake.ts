@@ -18,6 +18,7 @@ import { TicketStore } from '../handshake/ticket-store.js';
 import { Tickets } from '../handshake/tickets.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
+import { Sessions } from '../sessions/sessions.js';
 
 /** The first road up to the door: who asks, and whether it may come in. */
 export const HANDSHAKE: readonly Provider[] = [
@@ -63,6 +64,7 @@ export const HANDSHAKE: readonly Provider[] = [
       SessionAuthentication,
       SessionGuard,
       ConnectionRegistry,
+      Sessions,
     ],
     useFactory: handshake,
   },
@@ -86,6 +88,7 @@ function handshake(
   authentication: SessionAuthentication,
   sessionGuard: SessionGuard,
   registry: ConnectionRegistry,
+  sessions: Sessions,
 ): Handshake {
   const { maxConnectionsPerUser, userOverflow } = limitsOf(options);
   const { auth } = options;
@@ -96,6 +99,7 @@ function handshake(
     authentication,
     sessionGuard,
     registry,
+    sessions,
     firstMessage: auth.firstMessage ?? 'jwt' in auth,
     maxConnectionsPerUser,
     overflow: userOverflow,

@@ -9,7 +9,7 @@ import { BackplaneWatch } from '../health/backplane-watch.js';
 import { Backplane } from '../publishing/backplane.js';
 import { REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { RealtimeService } from '../realtime.service.js';
-import { NODE_NAME } from '../sessions/node-presence.js';
+import { NODE_NAME } from '../sessions/node-lease.js';
 
 /** The node as a whole: its name, its drain, its watch over the backplane, and the service in front of it. */
 export const NODE: readonly Provider[] = [

@@ -10,10 +10,12 @@ import { MemoryHistory } from '../memory/memory-history.js';
 import { MemoryHub } from '../memory/memory-hub.js';
 import { MemoryNodeDirectory } from '../memory/memory-node-directory.js';
 import { MemoryRevocationLog } from '../memory/memory-revocation-log.js';
+import { MemorySessionRegistry } from '../memory/memory-session-registry.js';
 import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
 import { Backplane } from '../publishing/backplane.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { RevocationLog } from '../sessions/revocations.js';
+import { SessionRegistry } from '../sessions/session-registry.js';
 
 type Port<Driver> = abstract new (...args: never[]) => Driver;
 
@@ -30,6 +32,7 @@ export const PORTS: readonly FactoryProvider[] = [
   port(FailureCounter, () => new MemoryFailureCounter()),
   port(RevocationLog, () => new MemoryRevocationLog()),
   port(NodeDirectory, () => new MemoryNodeDirectory()),
+  port(SessionRegistry, () => new MemorySessionRegistry()),
 ];
 
 function port<Driver>(token: Port<Driver>, memory: () => Driver): FactoryProvider<Driver> {

@@ -4,7 +4,6 @@ import { ChannelAccess } from '../channels/channel-access.js';
 import { ChannelMessages } from '../channels/channel-messages.js';
 import { HistoryMessages } from '../channels/history-messages.js';
 import { ChannelRules } from '../channels/channel-rules.js';
-import { Admission } from '../connections/admission.js';
 import { ChannelHistories } from '../history/channel-histories.js';
 import { History } from '../history/history.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
@@ -16,8 +15,6 @@ import { NodeChannels } from '../publishing/node-channels.js';
 import { Publisher } from '../publishing/publisher.js';
 import { REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Control } from '../sessions/control.js';
-import { NodeDirectory } from '../sessions/node-directory.js';
-import { NODE_NAME, NodePresence } from '../sessions/node-presence.js';
 import { RevocationLog } from '../sessions/revocations.js';
 import { SessionExpiry } from '../sessions/session-expiry.js';
 
@@ -84,16 +81,6 @@ export const PUBLISHING: readonly Provider[] = [
     provide: SessionExpiry,
     inject: [ConnectionRegistry],
     useFactory: (registry: ConnectionRegistry) => new SessionExpiry(registry),
-  },
-  {
-    provide: NodePresence,
-    inject: [NODE_NAME, NodeDirectory, ConnectionRegistry, Admission],
-    useFactory: (
-      node: string,
-      directory: NodeDirectory,
-      registry: ConnectionRegistry,
-      admission: Admission,
-    ) => new NodePresence({ node, directory, registry, admission }),
   },
 ];
 

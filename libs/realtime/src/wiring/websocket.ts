@@ -17,7 +17,8 @@ import { SystemHandlers } from '../messages/message-handlers.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { NodeChannels } from '../publishing/node-channels.js';
 import { heartbeatOf, limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
-import { NODE_NAME } from '../sessions/node-presence.js';
+import { NODE_NAME } from '../sessions/node-lease.js';
+import { Sessions } from '../sessions/sessions.js';
 import { AdapterSwitch } from '../transports/websocket/adapter-switch.js';
 import { Entrance } from '../transports/websocket/entrance.js';
 import { Greeting } from '../transports/websocket/greeting.js';
@@ -57,6 +58,7 @@ export const WEBSOCKET: readonly Provider[] = [
       RealtimeMetrics,
       HandshakeLog,
       Greeting,
+      Sessions,
     ],
     useFactory: entrance,
   },
@@ -122,6 +124,7 @@ function entrance(
   metrics: RealtimeMetrics,
   log: HandshakeLog,
   greeter: Greeting,
+  { gate }: Sessions,
 ): Entrance {
   const { outboxBytes, maxConnectionsPerUser } = limitsOf(options);
   return new Entrance({
@@ -131,6 +134,7 @@ function entrance(
     metrics,
     log,
     greeter,
+    gate,
     outboxBytes,
     maxConnectionsPerUser,
   });

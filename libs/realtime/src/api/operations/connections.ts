@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fields } from '../fields.js';
 import { operation } from '../operation.js';
+import { unlessAway } from './unless-away.js';
 
 const epochMs = z.number().meta({ description: 'Epoch milliseconds.' });
 
@@ -8,13 +9,14 @@ export const connections = operation({
   name: 'connections',
   method: 'GET',
   scope: 'read',
-  summary: 'The live connections of a user on the node that answers',
+  summary: 'The live connections of a user, on every node',
   input: z.strictObject({ user: fields.user }),
   answer: z.object({
     user: z.string(),
     connections: z.array(
       z.object({
         id: z.string(),
+        node: z.string(),
         transport: z.string(),
         address: z.string(),
         openedAt: epochMs,
@@ -22,22 +24,20 @@ export const connections = operation({
           .number()
           .nullable()
           .meta({ description: 'Epoch milliseconds; null for a session without an end.' }),
-        channels: z.array(z.string()),
+        channels: z
+          .array(z.string())
+          .optional()
+          .meta({ description: 'Of connections to the node that answers only.' }),
       }),
     ),
   }),
-  run(target, { user }) {
-    const live = target.user(user).connections();
-    const answer = live.map(({ id, transport, address, openedAt, session, channels }) => {
-      return {
-        id,
-        transport,
-        address,
-        openedAt,
-        expiresAt: session.expiresAt ?? null,
-        channels: [...channels],
-      };
-    });
-    return Promise.resolve({ answer: { user, connections: answer } });
-  },
+  run: (target, { user }) =>
+    unlessAway(async () => {
+      const live = await target.user(user).connections();
+      const answer = live.map(({ channels, ...rest }) => ({
+        ...rest,
+        ...(channels !== undefined && { channels: [...channels] }),
+      }));
+      return { user, connections: answer };
+    }),
 });

@@ -4,6 +4,7 @@ import { connections } from './connections.js';
 import { disconnect } from './disconnect.js';
 import { history } from './history.js';
 import { info } from './info.js';
+import { presence } from './presence.js';
 import { publish } from './publish.js';
 import { revoke } from './revoke.js';
 import { unsubscribe } from './unsubscribe.js';
@@ -17,5 +18,6 @@ export const OPERATIONS: readonly Operation[] = [
   revoke,
   history,
   connections,
+  presence,
   info,
 ];

@@ -30,6 +30,7 @@ export interface EntranceOptions {
   readonly metrics: RealtimeMetrics;
   readonly log: HandshakeLog;
   readonly greeter: Greeter;
+  readonly gate: LinkPorts['gate'];
   readonly outboxBytes: number;
   readonly maxConnectionsPerUser: number | undefined;
 }
@@ -48,10 +49,10 @@ export class Entrance {
 
   constructor(options: EntranceOptions) {
     this.#options = options;
-    const { heartbeat, metrics, budget, outboxBytes, greeter } = options;
+    const { heartbeat, metrics, budget, outboxBytes, greeter, gate } = options;
     this.#outbox = { budget, limitBytes: outboxBytes };
     const messagesOf = (client: ClientFacade): MessageStream => greeter.messagesOf(client);
-    this.#links = { heartbeat, metrics, messagesOf, onEnd: (client, end) => this.#ended(client, end) };
+    this.#links = { heartbeat, metrics, gate, messagesOf, onEnd: (client, end) => this.#ended(client, end) };
   }
 
   clientOf(connection: Connection): ClientFacade | undefined {

@@ -27,7 +27,7 @@ export interface FirstMessageOptions {
   readonly authenticate: (data: unknown) => Promise<Session | Refusal>;
   /** Runs the guards; undefined: all said yes. */
   readonly guard: () => Promise<Refusal | undefined>;
-  readonly admits: (session: Session) => Refusal | undefined;
+  readonly letsIn: (session: Session) => Promise<Refusal | undefined>;
   readonly onAuthenticated: (session: Session, early: EarlyFrames) => void;
   readonly onRefused: (refusal: Refusal) => void;
   /** It went away, or broke the protocol, before it said who it is. */
@@ -108,12 +108,12 @@ export class FirstMessage implements Quarantined, SocketListener {
 
   /** Undefined where someone said no, and the socket is told so. */
   async #authenticated(credential: unknown): Promise<Session | undefined> {
-    const { authenticate, guard, admits } = this.#options;
+    const { authenticate, guard, letsIn } = this.#options;
     const session = await orUnavailable(() => authenticate(credential));
     if (session instanceof Refusal) return this.#refuse(closeFor(session), session);
     const guarded = await orUnavailable(guard);
     if (guarded !== undefined) return this.#refuse(closeForGuard(guarded), guarded);
-    const late = admits(session);
+    const late = await letsIn(session);
     return late === undefined ? session : this.#refuse(closeFor(late), late);
   }
 

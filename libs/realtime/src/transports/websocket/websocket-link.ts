@@ -4,6 +4,7 @@ import type { ConnectionEnd } from '../../connections/connection.js';
 import type { Heartbeat, Pulse } from '../../connections/heartbeat.js';
 import type { MessageStream } from '../../messages/message-stream.js';
 import type { RealtimeMetrics } from '../../metrics/meter.js';
+import type { StallGate } from '../../sessions/stall-gate.js';
 import type { ClientFacade } from './client-facade.js';
 import { pongFrame } from './frame.js';
 import type { CloseWish, SocketListener } from './server-socket.js';
@@ -18,6 +19,8 @@ const LINK = Symbol('aerie:link');
 export interface LinkPorts {
   readonly heartbeat: Heartbeat;
   readonly metrics: RealtimeMetrics;
+  /** While it is closed, what comes in waits there. */
+  readonly gate: Pick<StallGate, 'isOpen' | 'hold'>;
   /** What takes a client's messages; asked for with its first one, as most connections only listen. */
   readonly messagesOf: (client: ClientFacade) => MessageStream;
   /** The socket is gone. Called once. */
@@ -39,6 +42,7 @@ export class WebSocketLink implements Pulse, SocketListener {
   readonly #ports: LinkPorts;
   #frameBeganAt = 0;
   #isWelcome = false;
+  #isDead = false;
   #messages: MessageStream | undefined;
 
   constructor(wire: WebSocketWire, client: ClientFacade, ports: LinkPorts) {
@@ -79,6 +83,7 @@ export class WebSocketLink implements Pulse, SocketListener {
   }
 
   dead(): void {
+    this.#isDead = true;
     this.#ports.metrics.heartbeatTimeouts.inc();
     this.#client.connection.destroy();
   }
@@ -95,8 +100,10 @@ export class WebSocketLink implements Pulse, SocketListener {
   onMessage(data: unknown, isBinary: boolean): void {
     this.#frameBeganAt = 0;
     if (!Buffer.isBuffer(data)) return;
-    (this.#messages ?? this.#firstMessage()).receive(data, isBinary);
-    this.#client.heard(data, isBinary);
+    const { gate } = this.#ports;
+    if (gate.isOpen()) this.#take(data, isBinary);
+    else if (!gate.hold(data.byteLength, () => this.#take(data, isBinary)))
+      this.#client.connection.close(CLOSE.overloaded);
   }
 
   // At most one pong waits: RFC 6455 lets a peer answer only the latest ping, and a flood of pings must not fill memory.
@@ -121,8 +128,16 @@ export class WebSocketLink implements Pulse, SocketListener {
     const { connection } = this.#client;
     const end = connection.closedWith ?? { code, reason: reason.toString('utf8') };
     connection.ended();
-    this.#ports.onEnd(this.#client, end);
+    this.#ports.onEnd(
+      this.#client,
+      this.#isDead ? { ...end, silentMs: performance.now() - this.lastSignAt } : end,
+    );
     this.#messages?.end();
+  }
+
+  #take(data: Buffer, isBinary: boolean): void {
+    (this.#messages ?? this.#firstMessage()).receive(data, isBinary);
+    this.#client.heard(data, isBinary);
   }
 
   #firstMessage(): MessageStream {

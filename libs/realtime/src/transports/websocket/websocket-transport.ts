@@ -157,7 +157,7 @@ export class WebSocketTransport {
         addressGroup: upgrade.addressGroup,
         authenticate: (data) => this.#options.handshake.authenticate(upgrade, data),
         guard: () => this.#options.handshake.guard(upgrade),
-        admits: (session) => this.#options.handshake.admits(session),
+        letsIn: (session) => this.#options.handshake.letsIn(session),
         onAuthenticated: (session, early) => this.#options.entrance.open(upgrade, ws, { session, ...early }),
         onRefused: (refusal) => this.#options.log.refused(upgrade, refusal),
         onAbandoned: () => this.#options.log.abandoned(upgrade),

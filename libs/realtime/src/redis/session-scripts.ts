@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import type { ChainableCommander, Redis, RedisOptions } from 'ioredis';
+
+/** `[0]`: the lease is over. Else 1, events, and surplus connections or whether the one that left was there. */
+export type ChangeReply = [0] | [1, string[], string[] | 0 | 1];
+export type DueReply = [users: string[], events: string[]];
+export type RenewReply = [
+  state: string,
+  leaseUntil: number,
+  origin: string,
+  nodes: number,
+  dead: string[],
+  sweepsDue: number,
+];
+
+/** What each script answers; what it takes stands at the head of its file. */
+interface Replies {
+  sessionEnter: ChangeReply;
+  sessionLeave: ChangeReply;
+  sessionDue: DueReply;
+  sessionOffline: string[];
+  sessionHold: number;
+  leaseRenew: RenewReply;
+  leaseSweep: string[];
+  leaseList: (string | null)[];
+}
+
+type Keys = readonly string[];
+type Arguments = readonly (string | number)[];
+
+export type ScriptedRedis = Redis & {
+  [Script in keyof Replies]: (keys: Keys, args: Arguments) => Promise<Replies[Script]>;
+};
+export type ScriptedPipeline = ChainableCommander & {
+  [Script in keyof Replies]: (keys: Keys, args: Arguments) => unknown;
+};
+
+/** For `scripts` of an ioredis client. */
+export const SESSION_SCRIPTS: NonNullable<RedisOptions['scripts']> = {
+  sessionEnter: { lua: lua('session-enter'), numberOfKeys: 6 },
+  sessionLeave: { lua: lua('session-leave'), numberOfKeys: 5 },
+  sessionDue: { lua: lua('session-due'), numberOfKeys: 3 },
+  sessionOffline: { lua: lua('session-offline'), numberOfKeys: 4 },
+  sessionHold: { lua: lua('session-hold'), numberOfKeys: 2 },
+  leaseRenew: { lua: lua('lease-renew'), numberOfKeys: 4 },
+  leaseSweep: { lua: lua('lease-sweep'), numberOfKeys: 4 },
+  leaseList: { lua: lua('lease-list'), numberOfKeys: 2 },
+};
+
+function lua(name: string): string {
+  return file('session-prologue') + file(name);
+}
+
+function file(name: string): string {
+  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+}

@@ -1,0 +1,208 @@
+import { CLOSE } from '@aerie/protocol';
+import type { Admission } from '../connections/admission.js';
+import type { Connection } from '../connections/connection.js';
+import type { ConnectionRegistry } from '../connections/connection-registry.js';
+import { within } from '../deadline.js';
+import type { NodeDirectory, NodeInfo } from './node-directory.js';
+import { NodeLease } from './node-lease.js';
+import { SessionEvents } from './session-events.js';
+import { SessionRecorder } from './session-recorder.js';
+import type { ConnectionRecord, SessionRegistry, UserLimit } from './session-registry.js';
+import { SessionRounds } from './session-rounds.js';
+import type { SessionTimes } from './session-times.js';
+import { StallGate } from './stall-gate.js';
+import { Sweeper } from './sweeper.js';
+
+export interface SessionsOptions {
+  readonly node: string;
+  readonly directory: NodeDirectory;
+  readonly sessions: SessionRegistry;
+  readonly connections: ConnectionRegistry;
+  readonly admission: Admission;
+  readonly times: SessionTimes;
+  readonly limit: UserLimit | undefined;
+}
+
+/** What of the node above the sessions act on. */
+export interface SessionsListener {
+  /** The node stood still and goes on: it may have missed publications. */
+  resumed(): void;
+  /** Another connection of the user took the place of these, on whichever nodes they are. */
+  replaced(user: string, connections: readonly string[]): void;
+}
+
+/** A connection of a user, on any node. */
+export interface UserConnection extends ConnectionRecord {
+  /** What it is subscribed to; known of this node's own connections only. */
+  readonly channels?: readonly string[];
+}
+
+const HOLD_MS = 5_000;
+const HOLD_TIMEOUT_MS = 500;
+const HOLD_AGAIN_MS = 200;
+const CLOSE_MS = 2_000;
+const TELL_MS = 5_000;
+const EMPTY_MS = 1_000;
+
+/** Who is connected anywhere: this node's part in it, and what it knows of the others'. */
+export class Sessions {
+  readonly node: string;
+  readonly gate: StallGate;
+  readonly events: SessionEvents;
+  readonly #options: SessionsOptions;
+  readonly #startedAt = Date.now();
+  readonly #lease: NodeLease;
+  readonly #recorder: SessionRecorder;
+  readonly #sweeper: Sweeper;
+  readonly #rounds: SessionRounds;
+  #listener: SessionsListener | undefined;
+  /** Fences that this node has left, and that something may still stand under. */
+  #leftovers: readonly string[] = [];
+
+  constructor(options: SessionsOptions) {
+    const { node, directory, sessions, connections, times, limit } = options;
+    this.node = node;
+    this.#options = options;
+    this.events = new SessionEvents(sessions);
+    const onEvents = this.events.tell.bind(this.events);
+    const listening = (): boolean => this.events.listening;
+    const lease = new NodeLease({ directory, times, info: () => this.#info(), events: this.#leaseEvents() });
+    this.#lease = lease;
+    this.#sweeper = new Sweeper({ directory, sessions, lease, times, onEvents });
+    this.#rounds = new SessionRounds({ sessions, lease, times, listening, onEvents });
+    this.#recorder = new SessionRecorder({
+      node,
+      connections,
+      sessions,
+      times,
+      limit,
+      listening,
+      onEvents,
+      lease: () => lease.current,
+      onSurplus: (user, surplus) => this.#listener?.replaced(user, surplus),
+    });
+    this.gate = new StallGate({
+      times,
+      ask: () => lease.renewAfresh(),
+      onResumed: () => this.#listener?.resumed(),
+    });
+  }
+
+  async start(listener: SessionsListener): Promise<void> {
+    this.#listener = listener;
+    await this.#lease.start();
+    this.gate.start();
+    this.#rounds.start();
+  }
+
+  /** The session of a connection was renewed. */
+  update(connection: Connection): void {
+    this.#recorder.update(connection);
+  }
+
+  /** Of a user on every node; this node's own as they are now. Rejects with `BackplaneUnavailable` while Redis is away. */
+  async ofUser(
+    user: string,
+  ): Promise<{ readonly online: boolean; readonly connections: readonly UserConnection[] }> {
+    const { sessions, connections } = this.#options;
+    const known = await sessions.ofUser(user);
+    const own = [...connections.ofUser(user)].map((connection) => ({
+      ...this.#recorder.recordOf(connection),
+      channels: [...connection.channels],
+    }));
+    const others = known.connections.filter(({ node }) => node !== this.node);
+    return { online: known.online || own.length > 0, connections: [...others, ...own] };
+  }
+
+  /**
+   * Keeps a place for one more connection of a user, or only looks whether there is one. While Redis is away there is: the
+   * node's own count decides then.
+   */
+  async hasRoom(user: string, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<boolean> {
+    const { limit } = this.#options;
+    if (limit === undefined || limit.overflow === 'replace') return true;
+    const ask = (): Promise<boolean> => this.#hold(user, limit.max, dryRun ? 0 : HOLD_MS);
+    if (await ask()) return true;
+    // A goodbye to another node may still be on its way.
+    await new Promise((resolve) => {
+      setTimeout(resolve, HOLD_AGAIN_MS);
+    });
+    return ask();
+  }
+
+  /** The living nodes, this one as it is now; it alone while Redis is away. */
+  async nodes(): Promise<readonly NodeInfo[]> {
+    const known = await this.#options.directory.list().catch((): readonly NodeInfo[] => []);
+    return [this.#info(), ...known.filter(({ node }) => node !== this.node)];
+  }
+
+  /** After the last connection ended. What the store could not be told is left to the other nodes' sweep. */
+  async stop(): Promise<void> {
+    this.gate.stop();
+    this.#rounds.stop();
+    await untilEmpty(this.#options.connections);
+    const isWritten = await this.#recorder.close(CLOSE_MS);
+    await this.events.close(TELL_MS);
+    this.#lease.stop();
+    if (isWritten && this.#options.connections.size === 0)
+      await this.#lease.withdraw().catch(() => undefined);
+  }
+
+  #leaseEvents(): ConstructorParameters<typeof NodeLease>[0]['events'] {
+    return {
+      onHeld: (view) => {
+        this.#recorder.wake();
+        this.#sweeper.consider(view);
+        void this.#clearLeftovers();
+      },
+      onSwept: () => {
+        this.#recorder.drop();
+        for (const connection of this.#options.connections.all()) connection.close(CLOSE.goingAway);
+      },
+      onAnew: (former) => void this.#moveFrom(former),
+    };
+  }
+
+  async #moveFrom(former: readonly string[]): Promise<void> {
+    if (await this.#recorder.writeAnew()) this.#leftovers = former;
+  }
+
+  // Everyone who is here has moved: what still stands under the old fences is nobody's. Tried with each renewal.
+  async #clearLeftovers(): Promise<void> {
+    const fences = this.#leftovers;
+    if (fences.length === 0) return;
+    this.#leftovers = [];
+    try {
+      for (const fence of fences)
+        if (!(await this.#sweeper.sweep(fence))) throw new Error('the lease was over');
+      await this.#lease.settled(fences);
+    } catch {
+      this.#leftovers = fences;
+    }
+  }
+
+  #hold(user: string, max: number, holdMs: number): Promise<boolean> {
+    const held = this.#options.sessions.hold(user, max, holdMs).catch(() => true);
+    return within(HOLD_TIMEOUT_MS, held, () => true);
+  }
+
+  #info(): NodeInfo {
+    const { connections, admission } = this.#options;
+    return {
+      node: this.node,
+      connections: connections.size,
+      users: connections.users,
+      startedAt: this.#startedAt,
+      draining: admission.state !== 'open',
+    };
+  }
+}
+
+// What was destroyed leaves the registry a moment later.
+async function untilEmpty(connections: ConnectionRegistry): Promise<void> {
+  if (connections.size === 0) return;
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const stop = connections.onRemoved(() => connections.size === 0 && resolve(undefined));
+  await within(EMPTY_MS, promise, () => undefined);
+  stop();
+}

@@ -1,0 +1,41 @@
+import type { Provider } from '@nestjs/common';
+import { Admission } from '../connections/admission.js';
+import { ConnectionRegistry } from '../connections/connection-registry.js';
+import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
+import { NodeDirectory } from '../sessions/node-directory.js';
+import { NODE_NAME } from '../sessions/node-lease.js';
+import { SessionRegistry, type UserLimit } from '../sessions/session-registry.js';
+import { sessionTimes } from '../sessions/session-times.js';
+import { Sessions } from '../sessions/sessions.js';
+
+const DRAIN_WINDOW_MS = 30_000;
+
+/** Who is connected, on all nodes together. */
+export const SESSIONS: readonly Provider[] = [
+  {
+    provide: Sessions,
+    inject: [REALTIME_OPTIONS, NODE_NAME, NodeDirectory, SessionRegistry, ConnectionRegistry, Admission],
+    useFactory: (
+      options: RealtimeOptions,
+      node: string,
+      directory: NodeDirectory,
+      sessions: SessionRegistry,
+      connections: ConnectionRegistry,
+      admission: Admission,
+    ) =>
+      new Sessions({
+        node,
+        directory,
+        sessions,
+        connections,
+        admission,
+        times: sessionTimes(options.sessions ?? {}, options.drain?.windowMs ?? DRAIN_WINDOW_MS),
+        limit: userLimitOf(options),
+      }),
+  },
+];
+
+function userLimitOf(options: RealtimeOptions): UserLimit | undefined {
+  const { maxConnectionsPerUser: max, userOverflow: overflow } = limitsOf(options);
+  return max === undefined ? undefined : { max, overflow };
+}
