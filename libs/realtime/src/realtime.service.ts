@@ -100,8 +100,8 @@ export class RealtimeService<Events = EventMap> {
       },
       disconnect: ({ reconnect = false } = {}) => this.control.disconnect(id, reconnect),
       unsubscribe: (channel) => this.control.unsubscribe(id, channel),
-      isOnline: async () => (await this.sessions.ofUser(id)).online,
-      connections: async () => (await this.sessions.ofUser(id)).connections,
+      isOnline: () => this.sessions.isOnline(id),
+      connections: () => this.sessions.connectionsOf(id),
     };
   }
 

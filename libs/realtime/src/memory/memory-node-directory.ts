@@ -9,12 +9,12 @@ import {
 } from '../sessions/node-directory.js';
 
 interface Entry {
-  readonly info: NodeInfo;
+  /** Absent for one that its node is moving away from. */
+  readonly info: NodeInfo | undefined;
   readonly leaseUntil: number;
 }
 
 const TOMBSTONE_MS = 24 * 3_600_000;
-const DEAD_SHARE = 0.2;
 
 /** Leases of one process: its own, and those of the other nodes where a test lets several share it. */
 export class MemoryNodeDirectory extends NodeDirectory {
@@ -27,14 +27,17 @@ export class MemoryNodeDirectory extends NodeDirectory {
     const now = Date.now();
     const leaseUntil = now + leaseMs;
     const state = this.#stateOf(fence, joins);
-    if (state === 'held') for (const kept of [fence, ...former]) this.#leases.set(kept, { info, leaseUntil });
+    if (state === 'held') {
+      this.#leases.set(fence, { info, leaseUntil });
+      for (const kept of former) this.#leases.set(kept, { info: undefined, leaseUntil });
+    }
     return {
       state,
       leaseUntil,
       origin: 'memory',
       reconnected: false,
       nodes: this.#living(now).length,
-      dead: this.#dead(now - leaseMs * DEAD_SHARE),
+      dead: this.#dead(now),
       sweepsDue: [...this.#sweeps.values()].some((due) => due <= now),
     };
   }
@@ -57,7 +60,7 @@ export class MemoryNodeDirectory extends NodeDirectory {
   }
 
   async list(): Promise<readonly NodeInfo[]> {
-    return this.#living(Date.now()).map(({ info }) => info);
+    return this.#living(Date.now()).flatMap(({ info }) => info ?? []);
   }
 
   async withdraw(fence: string): Promise<void> {
@@ -73,8 +76,8 @@ export class MemoryNodeDirectory extends NodeDirectory {
     return [...this.#leases.values()].filter(({ leaseUntil }) => leaseUntil > now);
   }
 
-  #dead(before: number): readonly DeadLease[] {
-    const dead = [...this.#leases].filter(([, { leaseUntil }]) => leaseUntil <= before);
+  #dead(now: number): readonly DeadLease[] {
+    const dead = [...this.#leases].filter(([, { leaseUntil }]) => leaseUntil <= now);
     return dead.map(([fence, { leaseUntil }]) => ({ fence, leaseUntil }));
   }
 

@@ -32,6 +32,8 @@ const DEFAULT_CLAIM_MS = 30_000;
 /** The sessions of one process, and of several nodes where a test lets them share it. */
 export class MemorySessionRegistry extends SessionRegistry {
   readonly #users = new Map<string, User>();
+  /** Users without a connection, whose grace runs. */
+  readonly #inGrace = new Set<string>();
   readonly #held = new Map<string, number[]>();
   readonly #unsaid: UnsaidEvents;
 
@@ -62,7 +64,7 @@ export class MemorySessionRegistry extends SessionRegistry {
   async claimDue(lease: Lease, { listening }: ClaimOptions): Promise<readonly SessionEvent[]> {
     if (isOver(lease)) return [];
     const claimed = this.#unsaid.claim(listening);
-    return [...claimed, ...[...this.#users.keys()].flatMap((user) => this.#takeOffline(user))];
+    return [...claimed, ...[...this.#inGrace].flatMap((user) => this.#takeOffline(user))];
   }
 
   async acknowledge(events: readonly SessionEvent[]): Promise<void> {
@@ -124,7 +126,12 @@ export class MemorySessionRegistry extends SessionRegistry {
 
   #takeOffline(user: string): readonly SessionEvent[] {
     const known = this.#users.get(user);
-    if (known === undefined || known.entries.size > 0 || known.graceEndsAt > Date.now()) return [];
+    this.#inGrace.delete(user);
+    if (known === undefined || known.entries.size > 0) return [];
+    if (known.graceEndsAt > Date.now()) {
+      this.#inGrace.add(user);
+      return [];
+    }
     this.#users.delete(user);
     if (!known.told) return [];
     return this.#unsaid.keep([{ id: `${known.first}.offline`, type: 'offline', user, at: Date.now() }]);

@@ -16,8 +16,6 @@ const MAX_NODES = 1_000;
 const MAX_DEAD = 100;
 /** A node that slept for longer than this finds no tombstone, and joins as if it were new. */
 const TOMBSTONE_MS = 24 * 3_600_000;
-/** A lease is looked upon as dead in the fifth of its life after its end. */
-const DEAD_SHARE = 0.2;
 
 /** Leases in a sorted set by their end, in Redis' time. The client is the caller's and is not closed here. */
 export class RedisNodeDirectory extends NodeDirectory {
@@ -40,7 +38,7 @@ export class RedisNodeDirectory extends NodeDirectory {
     const reply = await this.#ask(() =>
       this.#client.leaseRenew(
         [leases, infos, swept, sweeps],
-        [fence, leaseMs, JSON.stringify(info), joins ? '1' : '0', leaseMs * DEAD_SHARE, MAX_DEAD, ...former],
+        [fence, leaseMs, JSON.stringify(info), joins ? '1' : '0', MAX_DEAD, ...former],
       ),
     );
     const reconnected = connections !== this.#connectionsSeen;

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { within } from '../deadline.js';
 import type { SessionEvent } from './session-event.js';
 import type { SessionRegistry } from './session-registry.js';
 
@@ -45,10 +46,7 @@ export class SessionEvents {
 
   /** Resolves when everything was told, or after `deadlineMs`: the rest is left to other nodes. */
   async close(deadlineMs: number): Promise<void> {
-    const late = new Promise<void>((resolve) => {
-      setTimeout(resolve, deadlineMs).unref();
-    });
-    await Promise.race([this.#idle(), late]);
+    await within(deadlineMs, this.#idle(), () => undefined);
     this.#listeners.clear();
   }
 

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Connection, ConnectionEnd } from '../connections/connection.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
+import { within } from '../deadline.js';
 import { graceOf } from './grace.js';
 import type { Lease } from './node-directory.js';
 import { PendingChanges } from './pending-changes.js';
@@ -99,7 +100,7 @@ export class SessionRecorder {
   /** Writes what it can within `deadlineMs` and stops. True where the store knows everything. */
   async close(deadlineMs: number): Promise<boolean> {
     this.wake();
-    await Promise.race([this.#working, pause(deadlineMs)]);
+    await within(deadlineMs, this.#working ?? Promise.resolve(), () => undefined);
     this.#closed = true;
     clearTimeout(this.#retry);
     for (const stop of this.#stops) stop();

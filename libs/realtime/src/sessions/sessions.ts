@@ -100,10 +100,14 @@ export class Sessions {
     this.#recorder.update(connection);
   }
 
+  /** Whether a user is online anywhere. Rejects with `BackplaneUnavailable` where this node can't tell by itself. */
+  async isOnline(user: string): Promise<boolean> {
+    const { sessions, connections } = this.#options;
+    return connections.ofUser(user).size > 0 || (await sessions.ofUser(user)).online;
+  }
+
   /** Of a user on every node; this node's own as they are now. Rejects with `BackplaneUnavailable` while Redis is away. */
-  async ofUser(
-    user: string,
-  ): Promise<{ readonly online: boolean; readonly connections: readonly UserConnection[] }> {
+  async connectionsOf(user: string): Promise<readonly UserConnection[]> {
     const { sessions, connections } = this.#options;
     const known = await sessions.ofUser(user);
     const own = [...connections.ofUser(user)].map((connection) => ({
@@ -111,7 +115,7 @@ export class Sessions {
       channels: [...connection.channels],
     }));
     const others = known.connections.filter(({ node }) => node !== this.node);
-    return { online: known.online || own.length > 0, connections: [...others, ...own] };
+    return [...others, ...own];
   }
 
   /**

@@ -74,9 +74,11 @@ export function describeNodeDirectory(name: string, open: () => Promise<NodeDire
       expect((await look()).dead).toEqual([]);
     });
 
-    it('keeps the lease alive that a node is moving away from', async () => {
+    it('keeps the lease alive that a node is moving away from, and lists the node once', async () => {
       await renew({ joins: true, leaseMs: 50 });
-      await renew({ joins: true, fence: 'next', former: [fence] });
+      const info = { ...infoOf('one'), connections: 9 };
+      await renew({ joins: true, fence: 'next', former: [fence], info });
+      expect(await directory.list()).toEqual([info]);
       expect((await renew()).state).toBe('held');
     });
 

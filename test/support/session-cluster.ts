@@ -1,0 +1,108 @@
+import { Admission } from '../../libs/realtime/src/connections/admission.js';
+import type { Connection } from '../../libs/realtime/src/connections/connection.js';
+import { ConnectionRegistry } from '../../libs/realtime/src/connections/connection-registry.js';
+import { Descriptors } from '../../libs/realtime/src/connections/descriptors.js';
+import { MemoryNodeDirectory } from '../../libs/realtime/src/memory/memory-node-directory.js';
+import { MemorySessionRegistry } from '../../libs/realtime/src/memory/memory-session-registry.js';
+import { BackplaneUnavailable } from '../../libs/realtime/src/publishing/backplane.js';
+import type { Lease, LeaseClaim, Renewal } from '../../libs/realtime/src/sessions/node-directory.js';
+import type { SessionEvent } from '../../libs/realtime/src/sessions/session-event.js';
+import type { SessionChange, UserLimit, Written } from '../../libs/realtime/src/sessions/session-registry.js';
+import { sessionTimes } from '../../libs/realtime/src/sessions/session-times.js';
+import { Sessions } from '../../libs/realtime/src/sessions/sessions.js';
+import { connect } from './connections.js';
+
+const AWAY = new BackplaneUnavailable('away');
+
+/** The leases of several nodes, which can be away for all or for some, or lose their data. */
+export class FaultyDirectory extends MemoryNodeDirectory {
+  readonly awayFor = new Set<string>();
+  origin = 'first';
+  /** Nodes whose lease is lost by their next renewal. */
+  readonly lostFor = new Set<string>();
+
+  override async renew(claim: LeaseClaim): Promise<Renewal> {
+    if (this.awayFor.has(claim.info.node)) throw AWAY;
+    if (this.lostFor.delete(claim.info.node)) await this.withdraw(claim.fence);
+    return { ...(await super.renew(claim)), origin: this.origin };
+  }
+}
+
+/** The sessions of several nodes, whose answers can get lost. */
+export class FaultyRegistry extends MemorySessionRegistry {
+  /** `before`: nothing is written. `after`: it is, and nobody hears of it. */
+  away: 'before' | 'after' | undefined;
+  readonly writes: (readonly SessionChange[])[] = [];
+  #lastLease: Lease | undefined;
+
+  /** What the last writer wrote before, and a store that lost its latest data has again. */
+  async bringBack(change: SessionChange): Promise<void> {
+    if (this.#lastLease === undefined) throw new Error('nobody wrote yet');
+    await super.write(this.#lastLease, [change]);
+  }
+
+  override async write(lease: Lease, changes: readonly SessionChange[]): Promise<readonly Written[]> {
+    if (this.away === 'before') throw AWAY;
+    this.writes.push(changes);
+    this.#lastLease = lease;
+    const written = await super.write(lease, changes);
+    if (this.away === 'after') throw AWAY;
+    return written;
+  }
+
+  override async hold(user: string, max: number, holdMs: number): Promise<boolean> {
+    if (this.away !== undefined) throw AWAY;
+    return super.hold(user, max, holdMs);
+  }
+}
+
+/** A node without a network, on stores that it shares with others. */
+export class SessionsNode {
+  readonly connections = new ConnectionRegistry();
+  readonly events: SessionEvent[] = [];
+  readonly replaced: string[] = [];
+  readonly sessions: Sessions;
+  resumed = 0;
+
+  constructor(
+    readonly name: string,
+    stores: { readonly directory: FaultyDirectory; readonly registry: FaultyRegistry },
+    limit?: UserLimit,
+  ) {
+    this.sessions = new Sessions({
+      node: name,
+      directory: stores.directory,
+      sessions: stores.registry,
+      connections: this.connections,
+      admission: new Admission({
+        maxConnections: 10,
+        descriptors: new Descriptors(),
+        connections: () => this.connections.size,
+      }),
+      times: sessionTimes({}, 30_000),
+      limit,
+    });
+    this.sessions.events.on((event) => void this.events.push(event));
+  }
+
+  async start(): Promise<this> {
+    await this.sessions.start({
+      resumed: () => void (this.resumed += 1),
+      replaced: (_user, connections) => void this.replaced.push(...connections),
+    });
+    return this;
+  }
+
+  /** A connection that is registered and ends as soon as the server says goodbye. */
+  connect(user: string): Connection {
+    const { connection, wire } = connect(user);
+    wire.onGoodbye = () => this.end(connection);
+    this.connections.add(connection);
+    return connection;
+  }
+
+  end(connection: Connection, code = 1006): void {
+    connection.ended();
+    this.connections.remove(connection, connection.closedWith ?? { code, reason: '' });
+  }
+}
