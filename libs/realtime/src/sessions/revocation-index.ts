@@ -95,6 +95,7 @@ function bucketOf({ jti, user }: Revocation): string {
 function contains(wide: Revocation, narrow: Revocation): boolean {
   if (wide.jti !== undefined && wide.jti !== narrow.jti) return false;
   if (wide.user !== undefined && wide.user !== narrow.user) return false;
-  if (wide.issuedBefore === undefined) return true;
+  // One without any field names nobody.
+  if (wide.issuedBefore === undefined) return wide.jti !== undefined || wide.user !== undefined;
   return narrow.issuedBefore !== undefined && narrow.issuedBefore <= wide.issuedBefore;
 }
