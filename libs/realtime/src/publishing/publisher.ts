@@ -1,9 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import type { ErrorBody } from '@aerie/protocol';
 import type { ChannelHistories } from '../history/channel-histories.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import { type Announced, type Announcement, type Backplane, BackplaneUnavailable } from './backplane.js';
+import { randomId } from '../random-id.js';
 import type { PublishOutcome } from './outcome.js';
+
+const KEY_BYTES = 16;
 
 export interface Publication {
   /** The backplane's channel: one of the protocol, or an internal one. */
@@ -31,7 +33,7 @@ export class Publisher {
   ) {}
 
   async publish(publication: Publication): Promise<PublishOutcome> {
-    const { channel, idempotencyKey = randomKey(), direct = false } = publication;
+    const { channel, idempotencyKey = randomId(KEY_BYTES), direct = false } = publication;
     const frame = Buffer.from(JSON.stringify(publication.frame));
     try {
       const announced = await this.#announce({ channel, frame, idempotencyKey }, direct);
@@ -59,8 +61,4 @@ function outcomeOf(channel: string, { duplicate, epoch, offset }: Announced): Pu
     ...(epoch !== undefined && { epoch }),
     ...(offset !== undefined && { offset }),
   };
-}
-
-function randomKey(): string {
-  return randomBytes(16).toString('base64url');
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Logger } from '@nestjs/common';
 import type { Position } from '@aerie/protocol';
@@ -11,6 +10,7 @@ import {
   type HistoryRange,
 } from '../history/history.js';
 import type { Announced } from '../publishing/backplane.js';
+import { randomId } from '../random-id.js';
 import { PendingBytes } from './pending-bytes.js';
 import { RedisConnection, type RedisSource } from './redis-connection.js';
 import { unavailable } from './redis-fault.js';
@@ -151,7 +151,7 @@ function lua(name: string): string {
 }
 
 function newEpoch(): string {
-  return randomBytes(EPOCH_BYTES).toString('base64url');
+  return randomId(EPOCH_BYTES);
 }
 
 function entriesOf(flat: readonly (number | Buffer)[]): HistoryPage['entries'] {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { CLOSE } from '@aerie/protocol';
 import { Connection, type ConnectionEnd } from '../../connections/connection.js';
 import type { ConnectionRegistry } from '../../connections/connection-registry.js';
@@ -9,12 +8,15 @@ import type { Session } from '../../connections/session.js';
 import type { HandshakeLog } from '../../handshake/handshake-log.js';
 import type { MessageStream } from '../../messages/message-stream.js';
 import type { RealtimeMetrics } from '../../metrics/meter.js';
+import { randomId } from '../../random-id.js';
 import { ClientFacade } from './client-facade.js';
 import type { EarlyFrames } from './first-message.js';
 import type { ServerSocket } from './server-socket.js';
 import type { Upgrade } from './upgrade.js';
 import { type LinkPorts, WebSocketLink } from './websocket-link.js';
 import { WebSocketWire } from './websocket-wire.js';
+
+const CONNECTION_ID_BYTES = 12;
 
 /** What becomes of a connection once it is registered: greeting, messages, channels. The floor above decides. */
 export interface Greeter {
@@ -84,7 +86,7 @@ export class Entrance {
 
   #connection(upgrade: Upgrade, wire: WebSocketWire, session: Session): Connection {
     return new Connection({
-      id: randomBytes(12).toString('base64url'),
+      id: randomId(CONNECTION_ID_BYTES),
       wire,
       session,
       address: upgrade.address,

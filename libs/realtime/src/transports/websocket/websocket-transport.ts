@@ -134,7 +134,11 @@ export class WebSocketTransport {
   #accept(upgrade: Upgrade, session: Session): void {
     const refusal = this.#options.handshake.admits(session);
     if (refusal !== undefined) return this.#refuse(upgrade, refusal);
-    upgrade.endpoint?.upgrade(upgrade, (ws) => this.#enter(upgrade, ws, session));
+    const { endpoint, socket } = upgrade;
+    // The 101 and a `$welcome` that need not wait for the backplane go out in one write.
+    socket.cork();
+    process.nextTick(() => socket.uncork());
+    endpoint?.upgrade(upgrade, (ws) => this.#enter(upgrade, ws, session));
   }
 
   // After the 101 there is no HTTP left to refuse with.
