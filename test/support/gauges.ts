@@ -7,6 +7,7 @@ const GAUGES = [
   'aerie_channels',
   'aerie_subscriptions',
   'aerie_outbox_bytes',
+  'aerie_sessions_unwritten',
 ] as const;
 
 /** Everything that a node holds for its clients, by gauge: all zeros once they are gone. */

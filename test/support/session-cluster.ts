@@ -2,6 +2,7 @@ import { Admission } from '../../libs/realtime/src/connections/admission.js';
 import type { Connection } from '../../libs/realtime/src/connections/connection.js';
 import { ConnectionRegistry } from '../../libs/realtime/src/connections/connection-registry.js';
 import { Descriptors } from '../../libs/realtime/src/connections/descriptors.js';
+import { Tally } from '../../libs/realtime/src/metrics/meter.js';
 import { MemoryNodeDirectory } from '../../libs/realtime/src/memory/memory-node-directory.js';
 import { MemorySessionRegistry } from '../../libs/realtime/src/memory/memory-session-registry.js';
 import { BackplaneUnavailable } from '../../libs/realtime/src/publishing/backplane.js';
@@ -61,6 +62,7 @@ export class SessionsNode {
   readonly connections = new ConnectionRegistry();
   readonly events: SessionEvent[] = [];
   readonly replaced: string[] = [];
+  readonly metrics = { sweeps: new Tally(), stalls: new Tally() };
   readonly sessions: Sessions;
   resumed = 0;
 
@@ -80,6 +82,7 @@ export class SessionsNode {
         connections: () => this.connections.size,
       }),
       times: sessionTimes({}, 30_000),
+      metrics: this.metrics,
       limit,
     });
     this.sessions.events.on((event) => void this.events.push(event));

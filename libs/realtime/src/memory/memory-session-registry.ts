@@ -95,10 +95,11 @@ export class MemorySessionRegistry extends SessionRegistry {
     if (limit?.overflow === 'refuse') this.#keepHeld(user, (this.#held.get(user) ?? []).slice(1));
     const surplus = limit?.overflow === 'replace' ? surplusOf(entries, record.id, limit.max) : [];
     if (!told || again) return { ok: true, events: [], surplus };
-    const { id: connection, node } = record;
+    const { id: connection } = record;
     const about = { user, at: Date.now() };
     const events: SessionEvent[] = [];
-    if (isNew) events.push({ id: `${connection}.connected`, type: 'connected', ...about, connection, node });
+    if (isNew)
+      events.push({ id: `${connection}.connected`, type: 'connected', ...about, ...whereOf(record) });
     if (known === undefined) events.push({ id: `${connection}.online`, type: 'online', ...about });
     return { ok: true, events: this.#unsaid.keep(events), surplus };
   }
@@ -116,8 +117,7 @@ export class MemorySessionRegistry extends SessionRegistry {
         type: 'disconnected',
         user,
         at: Date.now(),
-        connection,
-        node: entry.record.node,
+        ...whereOf(entry.record),
         code,
         reason,
       });
@@ -141,6 +141,10 @@ export class MemorySessionRegistry extends SessionRegistry {
     if (held.length === 0) this.#held.delete(user);
     else this.#held.set(user, held);
   }
+}
+
+function whereOf({ id: connection, node, tenant }: ConnectionRecord) {
+  return { connection, node, ...(tenant !== undefined && { tenant }) };
 }
 
 function isOver({ leaseUntil }: Lease): boolean {

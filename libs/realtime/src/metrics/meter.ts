@@ -29,6 +29,7 @@ const GAUGES = {
   aerie_fd_used: { help: 'File descriptors in use' },
   aerie_fd_limit: { help: 'File descriptors this process may have' },
   aerie_event_loop_delay_seconds: { help: '99th percentile of the event loop’s delay over the last 10 s' },
+  aerie_sessions_unwritten: { help: 'Connections whose latest state the session registry does not have yet' },
   aerie_drain_state: { help: '0 idle, 1 lame-duck, 2 draining, 3 drained' },
 } as const satisfies Record<string, { help: string; label?: string }>;
 
@@ -64,6 +65,9 @@ export class RealtimeMetrics implements OnApplicationShutdown {
     'aerie_backplane_gaps_total',
     'Times at which publications may have been missed',
   );
+
+  readonly sweeps = this.#tally('aerie_sweeps_total', 'Sweeps of lost nodes, by this node');
+  readonly stalls = this.#tally('aerie_stalls_total', 'Times at which this node stood still');
 
   readonly #closed = this.#labelled(
     'aerie_connections_closed_total',

@@ -10,6 +10,7 @@ import { Quarantine } from '../handshake/quarantine.js';
 import { Refusal } from '../refusal.js';
 import { BackplaneWatch } from '../health/backplane-watch.js';
 import { HttpEdge } from '../http/http-edge.js';
+import { Sessions } from '../sessions/sessions.js';
 import type { MetricsRouteOptions } from './metrics.route.js';
 import { RealtimeMetrics } from './meter.js';
 import { RealtimeMetricsModule } from './realtime-metrics.module.js';
@@ -51,6 +52,7 @@ describe('RealtimeMetricsModule', () => {
         { provide: OutboxBudget, useValue: new OutboxBudget(1_000, () => 0) },
         { provide: Drain, useValue: new Drain({ registry, admission }) },
         { provide: BackplaneWatch, useValue: new BackplaneWatch(backplane) },
+        { provide: Sessions, useValue: { unwritten: 3 } },
       ],
     })
     class Core {}
@@ -74,6 +76,7 @@ describe('RealtimeMetricsModule', () => {
       'aerie_saturation 0.5',
       'aerie_fd_used 24',
       'aerie_fd_limit 1024',
+      'aerie_sessions_unwritten 3',
       'aerie_drain_state 0',
       'aerie_backplane_up 1',
       'aerie_backplane_round_trip_seconds 0.004',

@@ -17,6 +17,7 @@ import { HttpEdge } from '../http/http-edge.js';
 import { EventLoopDelay } from './event-loop-delay.js';
 import { RealtimeMetrics } from './meter.js';
 import { metricsRoute, type MetricsRouteOptions } from './metrics.route.js';
+import { Sessions } from '../sessions/sessions.js';
 import { observeNode, type ObservedNode } from './node-gauges.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<MetricsRouteOptions>({
@@ -60,6 +61,7 @@ export class RealtimeMetricsModule
       descriptors: this.#find(Descriptors),
       drain: this.#find(Drain),
       backplane: this.#find(BackplaneWatch),
+      sessions: this.#find(Sessions),
       loop: this.loop,
     };
   }

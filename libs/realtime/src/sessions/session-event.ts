@@ -9,6 +9,8 @@ interface AboutUser {
 interface AboutConnection extends AboutUser {
   readonly connection: string;
   readonly node: string;
+  /** Its session's, where it has one. */
+  readonly tenant?: string;
 }
 
 /**

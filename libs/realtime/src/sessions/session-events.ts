@@ -9,6 +9,7 @@ export type SessionListener = (event: SessionEvent) => void | Promise<void>;
 const USERS_AT_A_TIME = 64;
 /** What this node can't take now stays with the store and is claimed later. */
 const MOST_WAITING = 10_000;
+const QUIET_MS = 5_000;
 
 /** Tells the application: each event at least once, those of one user that arise on this node in order. */
 export class SessionEvents {
@@ -21,6 +22,7 @@ export class SessionEvents {
   readonly #told: SessionEvent[] = [];
   readonly #workers = new Set<Promise<void>>();
   #count = 0;
+  #quietUntil = 0;
   #acknowledging: Promise<void> | undefined;
 
   constructor(sessions: Pick<SessionRegistry, 'acknowledge'>) {
@@ -87,10 +89,18 @@ export class SessionEvents {
       await Promise.all([...this.#listeners].map(async (listener) => listener(event)));
       return true;
     } catch (error) {
-      const stack = error instanceof Error ? error.stack : undefined;
-      this.#logger.error(`"${event.type}" could not be told; it is told again`, stack);
+      this.#failed(event, error);
       return false;
     }
+  }
+
+  // An application that can't take events must not flood the log, too.
+  #failed({ type }: SessionEvent, error: unknown): void {
+    const now = performance.now();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + QUIET_MS;
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#logger.error(`"${type}" could not be told; what is not taken is told again`, stack);
   }
 
   // Many at a time; an acknowledgement that is lost lets the event be told once more.

@@ -126,7 +126,8 @@ export class SessionRecorder {
 
   recordOf({ id, transport, address, openedAt, session }: Connection): ConnectionRecord {
     const { node } = this.#options;
-    return { id, node, transport, address, openedAt, expiresAt: session.expiresAt ?? null };
+    const { tenant, expiresAt = null } = session;
+    return { id, node, ...(tenant !== undefined && { tenant }), transport, address, openedAt, expiresAt };
   }
 
   #work(): void {

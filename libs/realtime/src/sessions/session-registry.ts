@@ -6,6 +6,7 @@ import type { SessionEvent } from './session-event.js';
 export interface ConnectionRecord {
   readonly id: string;
   readonly node: string;
+  readonly tenant?: string;
   readonly transport: Transport;
   readonly address: string;
   /** Epoch milliseconds. */

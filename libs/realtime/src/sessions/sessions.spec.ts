@@ -122,8 +122,10 @@ describe('a node that is gone', () => {
       { reason: 'node_lost', node: 'one' },
       { reason: 'node_lost', node: 'one' },
     ]);
+    const sweeps = (): number => nodes.reduce((sum, { metrics }) => sum + metrics.sweeps.value, 0);
+    expect(sweeps()).toBe(1);
     await pass(70_000);
-    expect(told()).toHaveLength(8);
+    expect([told().length, sweeps()]).toEqual([8, 3]);
   });
 
   it('is not swept before its lease is over by 2 s and was seen dead twice, 3 s apart', async () => {

@@ -1,4 +1,5 @@
 import { CLOSE } from '@aerie/protocol';
+import type { RealtimeMetrics } from '../metrics/meter.js';
 import type { Admission } from '../connections/admission.js';
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
@@ -21,6 +22,7 @@ export interface SessionsOptions {
   readonly admission: Admission;
   readonly times: SessionTimes;
   readonly limit: UserLimit | undefined;
+  readonly metrics: Pick<RealtimeMetrics, 'sweeps' | 'stalls'>;
 }
 
 /** What of the node above the sessions act on. */
@@ -60,7 +62,7 @@ export class Sessions {
   #leftovers: readonly string[] = [];
 
   constructor(options: SessionsOptions) {
-    const { node, directory, sessions, connections, times, limit } = options;
+    const { node, directory, sessions, connections, times, limit, metrics } = options;
     this.node = node;
     this.#options = options;
     this.events = new SessionEvents(sessions);
@@ -68,7 +70,7 @@ export class Sessions {
     const listening = (): boolean => this.events.listening;
     const lease = new NodeLease({ directory, times, info: () => this.#info(), events: this.#leaseEvents() });
     this.#lease = lease;
-    this.#sweeper = new Sweeper({ directory, sessions, lease, times, onEvents });
+    this.#sweeper = new Sweeper({ directory, sessions, lease, times, metrics, onEvents });
     this.#rounds = new SessionRounds({ sessions, lease, times, listening, onEvents });
     this.#recorder = new SessionRecorder({
       node,
@@ -83,6 +85,7 @@ export class Sessions {
     });
     this.gate = new StallGate({
       times,
+      metrics,
       ask: () => lease.renewAfresh(),
       onResumed: () => this.#listener?.resumed(),
     });
@@ -93,6 +96,11 @@ export class Sessions {
     await this.#lease.start();
     this.gate.start();
     this.#rounds.start();
+  }
+
+  /** Connections whose latest state the store does not have yet. */
+  get unwritten(): number {
+    return this.#recorder.pending;
   }
 
   /** The session of a connection was renewed. */

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Tally } from '../metrics/meter.js';
 import type { LeaseState } from './node-directory.js';
 import { sessionTimes } from './session-times.js';
 import { StallGate } from './stall-gate.js';
@@ -22,8 +23,10 @@ afterEach(() => {
 
 function setUp(...answers: (Answer | Promise<Answer>)[]) {
   const heard: string[] = [];
+  const metrics = { stalls: new Tally() };
   const opened = new StallGate({
     times: sessionTimes({}, 0),
+    metrics,
     ask: async () => {
       heard.push('asked');
       return answers.length > 1 ? answers.shift() : answers[0];
@@ -38,7 +41,7 @@ function setUp(...answers: (Answer | Promise<Answer>)[]) {
     act();
     return true;
   };
-  return { heard, enter };
+  return { heard, enter, stalls: metrics.stalls };
 }
 
 /** The process stands still: time passes and no timer fires. */
@@ -54,10 +57,10 @@ async function goOn(): Promise<void> {
 
 describe('the gate at the entries of a node', () => {
   it('is open while the loop turns, however long', async () => {
-    const { heard, enter } = setUp('held');
+    const { heard, enter, stalls } = setUp('held');
     await vi.advanceTimersByTimeAsync(60_000);
     enter('a');
-    expect(heard).toEqual(['a']);
+    expect([heard, stalls.value]).toEqual([['a'], 0]);
   });
 
   it('is open after a pause of less than half a lease', () => {
@@ -96,10 +99,10 @@ describe('the gate at the entries of a node', () => {
   });
 
   it('asks without anybody coming in, too', async () => {
-    const { heard } = setUp('held');
+    const { heard, stalls } = setUp('held');
     standStill(60_000);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(heard).toEqual(['asked', 'resumed']);
+    expect([heard, stalls.value]).toEqual([['asked', 'resumed'], 1]);
   });
 
   it('asks again while there is no answer, and goes on without one after a whole lease', async () => {

@@ -1,9 +1,11 @@
 import { Logger } from '@nestjs/common';
+import type { RealtimeMetrics } from '../metrics/meter.js';
 import type { LeaseState } from './node-directory.js';
 import type { SessionTimes } from './session-times.js';
 
 export interface StallGateOptions {
   readonly times: SessionTimes;
+  readonly metrics: Pick<RealtimeMetrics, 'stalls'>;
   /** Asks whether this node's lease is still its own; undefined: no answer. */
   readonly ask: () => Promise<LeaseState | undefined>;
   /** The node goes on, and may have missed something meanwhile. */
@@ -67,6 +69,7 @@ export class StallGate {
 
   async #stalled(): Promise<void> {
     this.#asking = true;
+    this.#options.metrics.stalls.inc();
     this.#logger.warn('this node stood still: nothing comes in until its lease was asked for');
     const state = await this.#answer();
     this.#lastTickAt = performance.now();

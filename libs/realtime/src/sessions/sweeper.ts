@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
-import type { NodeLease } from './node-lease.js';
+import type { RealtimeMetrics } from '../metrics/meter.js';
 import type { NodeDirectory, Renewal } from './node-directory.js';
+import type { NodeLease } from './node-lease.js';
 import type { SessionEvent } from './session-event.js';
 import type { SessionRegistry } from './session-registry.js';
 import type { SessionTimes } from './session-times.js';
@@ -10,6 +11,7 @@ export interface SweeperOptions {
   readonly sessions: SessionRegistry;
   readonly lease: NodeLease;
   readonly times: SessionTimes;
+  readonly metrics: Pick<RealtimeMetrics, 'sweeps'>;
   readonly onEvents: (events: readonly SessionEvent[]) => void;
 }
 
@@ -80,6 +82,7 @@ export class Sweeper {
         marginMs: times.sweepMarginMs,
         againMs: times.sweepAgainMs,
       });
+      this.#options.metrics.sweeps.inc(fences.length);
       for (const fence of fences) await this.sweep(fence);
     } catch {
       this.#logger.warn('what a lost node left could not be cleared now; it is tried again');

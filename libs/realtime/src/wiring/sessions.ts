@@ -1,6 +1,7 @@
 import type { Provider } from '@nestjs/common';
 import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
+import { RealtimeMetrics } from '../metrics/meter.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { NODE_NAME } from '../sessions/node-lease.js';
@@ -14,7 +15,15 @@ const DRAIN_WINDOW_MS = 30_000;
 export const SESSIONS: readonly Provider[] = [
   {
     provide: Sessions,
-    inject: [REALTIME_OPTIONS, NODE_NAME, NodeDirectory, SessionRegistry, ConnectionRegistry, Admission],
+    inject: [
+      REALTIME_OPTIONS,
+      NODE_NAME,
+      NodeDirectory,
+      SessionRegistry,
+      ConnectionRegistry,
+      Admission,
+      RealtimeMetrics,
+    ],
     useFactory: (
       options: RealtimeOptions,
       node: string,
@@ -22,6 +31,7 @@ export const SESSIONS: readonly Provider[] = [
       sessions: SessionRegistry,
       connections: ConnectionRegistry,
       admission: Admission,
+      metrics: RealtimeMetrics,
     ) =>
       new Sessions({
         node,
@@ -29,6 +39,7 @@ export const SESSIONS: readonly Provider[] = [
         sessions,
         connections,
         admission,
+        metrics,
         times: sessionTimes(options.sessions ?? {}, options.drain?.windowMs ?? DRAIN_WINDOW_MS),
         limit: userLimitOf(options),
       }),

@@ -34,10 +34,10 @@ export const connections = operation({
   run: (target, { user }) =>
     unlessAway(async () => {
       const live = await target.user(user).connections();
-      const answer = live.map(({ channels, ...rest }) => ({
-        ...rest,
-        ...(channels !== undefined && { channels: [...channels] }),
-      }));
+      const answer = live.map(({ id, node, transport, address, openedAt, expiresAt, channels }) => {
+        const shown = channels !== undefined && { channels: [...channels] };
+        return { id, node, transport, address, openedAt, expiresAt, ...shown };
+      });
       return { user, connections: answer };
     }),
 });

@@ -25,6 +25,7 @@ if told == '1' and ARGV[8] ~= '1' then
     local event = { id = connection .. '.connected', type = 'connected', user = user, at = now }
     event.connection = connection
     event.node = node
+    event.tenant = cjson.decode(ARGV[6]).tenant
     said[#said + 1] = tell(keys.events, keys.unsaid, ARGV[9], event)
   end
   if isOnline then

@@ -21,7 +21,9 @@ local said = {}
 if told == '1' then
   local event = { id = connection .. '.disconnected', type = 'disconnected', user = user, at = now }
   event.connection = connection
-  event.node = cjson.decode(record).node
+  local known = cjson.decode(record)
+  event.node = known.node
+  event.tenant = known.tenant
   event.code = tonumber(ARGV[6])
   event.reason = ARGV[7]
   said[1] = tell(keys.events, keys.unsaid, ARGV[8], event)

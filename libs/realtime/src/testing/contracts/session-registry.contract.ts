@@ -2,13 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Lease } from '../../sessions/node-directory.js';
 import type { SessionEvent } from '../../sessions/session-event.js';
-import type {
-  ConnectionRecord,
-  Entering,
-  Leaving,
-  SessionRegistry,
-  Written,
-} from '../../sessions/session-registry.js';
+import type { Leaving, SessionRegistry, Written } from '../../sessions/session-registry.js';
+import {
+  type EnterOptions,
+  entering,
+  eventsOf,
+  first,
+  leaving,
+  recordOf,
+  typesOf,
+} from './session-changes.js';
 
 /** What a driver brings to the suite: an empty store, whose events others may claim after 300 ms. */
 export interface SessionRegistryFixture {
@@ -38,7 +41,7 @@ export function describeSessionRegistry(name: string, open: () => Promise<Sessio
     });
     afterEach(() => fixture.close());
 
-    const enter = (lease: Lease, user: string, options: Options = {}): Promise<Written> =>
+    const enter = (lease: Lease, user: string, options: EnterOptions = {}): Promise<Written> =>
       first(registry.write(lease, [entering(lease, user, options)]));
     const leave = (lease: Lease, user: string, left: string | Partial<Leaving>): Promise<Written> =>
       first(registry.write(lease, [leaving(user, typeof left === 'string' ? { connection: left } : left)]));
@@ -54,7 +57,12 @@ export function describeSessionRegistry(name: string, open: () => Promise<Sessio
     };
 
     it('knows the connections of a user on every node, as they were given', async () => {
-      const record = recordOf(one, { id: 'a', openedAt: 1_795_328_982_900, expiresAt: 1_795_332_582_000 });
+      const record = recordOf(one, {
+        id: 'a',
+        tenant: 'acme',
+        openedAt: 1_795_328_982_900,
+        expiresAt: 1_795_332_582_000,
+      });
       await enter(one, 'ålice {x} y', { record });
       await enter(two, 'ålice {x} y', { id: 'b' });
       await enter(two, 'bob', { id: 'c' });
@@ -113,6 +121,13 @@ export function describeSessionRegistry(name: string, open: () => Promise<Sessio
       expect(await eventsOf(leave(one, 'alice', 'a'))).toEqual([]);
       expect(await eventsOf(enter(one, 'bob', { id: 'b', again: true }))).toEqual([]);
       expect((await registry.ofUser('bob')).online).toBe(true);
+    });
+
+    it('names the tenant of a connection that comes or goes', async () => {
+      const record = recordOf(one, { id: 'a', tenant: 'acme' });
+      const [connected] = await eventsOf(enter(one, 'alice', { record }));
+      const [disconnected] = await eventsOf(leave(one, 'alice', 'a'));
+      expect([connected, disconnected]).toMatchObject([{ tenant: 'acme' }, { tenant: 'acme' }]);
     });
 
     it('lets a repeated change bring about nothing more', async () => {
@@ -292,44 +307,4 @@ export function describeSessionRegistry(name: string, open: () => Promise<Sessio
       });
     });
   });
-}
-
-interface Options extends Partial<Pick<Entering, 'told' | 'again' | 'limit'>> {
-  readonly id?: string;
-  readonly record?: ConnectionRecord;
-}
-
-function entering(lease: Lease, user: string, { id, record, told, again, limit }: Options): Entering {
-  return {
-    type: 'enter',
-    user,
-    record: record ?? recordOf(lease, { id: id ?? randomUUID() }),
-    told: told ?? true,
-    again: again ?? false,
-    limit,
-  };
-}
-
-function leaving(user: string, options: Partial<Leaving>): Leaving {
-  return { type: 'leave', user, connection: 'a', graceMs: 0, code: 1000, reason: 'normal', ...options };
-}
-
-function recordOf({ node }: Lease, fields: Partial<ConnectionRecord>): ConnectionRecord {
-  const record = { id: 'a', node, transport: 'websocket', address: '192.0.2.1' } as const;
-  return { ...record, openedAt: 1, expiresAt: null, ...fields };
-}
-
-async function first(written: Promise<readonly Written[]>): Promise<Written> {
-  const [answer] = await written;
-  if (answer === undefined) throw new Error('no answer to a change');
-  return answer;
-}
-
-async function eventsOf(written: Promise<Written>): Promise<readonly SessionEvent[]> {
-  const answer = await written;
-  return answer.ok ? answer.events : [];
-}
-
-function typesOf(written: Written): readonly string[] {
-  return written.ok ? written.events.map(({ type }) => type) : [];
 }
