@@ -5,7 +5,7 @@ import { JwtService } from '@nestjs/jwt';
 import { NestFactory } from '@nestjs/core';
 import type { INestApplication } from '@nestjs/common';
 import { WebSocket } from 'ws';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readEnv } from './env.js';
 import { GatewayModule } from './gateway.module.js';
 
@@ -51,6 +51,14 @@ afterEach(async () => {
   await gateway.close();
   backend.closeAllConnections();
   await new Promise((resolve) => backend.close(resolve));
+});
+
+describe('the end of a connection', () => {
+  it('is told to the disconnect hook, and nothing else without being asked for', async () => {
+    client.close(1000);
+    await vi.waitFor(() => expect(asked.map(({ hook }) => hook)).toEqual(['connect', 'disconnect']), 5_000);
+    expect(asked[1]).toMatchObject({ user: 'alice', code: 1000, connection: expect.any(String) as string });
+  });
 });
 
 describe('a message that no handler takes', () => {

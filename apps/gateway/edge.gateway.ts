@@ -5,16 +5,15 @@ import {
   HttpException,
   Inject,
   Injectable,
-  type OnApplicationShutdown,
   Optional,
   UseGuards,
 } from '@nestjs/common';
 import { ConnectedSocket, MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import {
   ClientFacade,
-  ConnectionRegistry,
   HandshakeOnly,
   type HandshakeRequest,
+  RealtimeService,
   Refusal,
 } from '@aerie/realtime';
 import { HooksClient } from './hooks/hooks-client.js';
@@ -46,16 +45,12 @@ const EventName = createParamDecorator((_data: unknown, context: ExecutionContex
 /** The standalone gateway's only gateway class: what isn't the system's goes to the backend's `message` hook. */
 @WebSocketGateway({ path: '/ws' })
 @UseGuards(ConnectHook)
-export class EdgeGateway implements OnApplicationShutdown {
-  readonly #stop: () => void;
-
+export class EdgeGateway {
   constructor(
-    registry: ConnectionRegistry,
+    realtime: RealtimeService,
     @Optional() @Inject(HooksClient) private readonly hooks: HooksClient | undefined,
   ) {
-    this.#stop = registry.onRemoved(({ id, session }, { code, reason }) =>
-      hooks?.disconnect(session, { connection: id, code, reason }),
-    );
+    if (hooks !== undefined) realtime.onSession((event) => hooks.tell(event));
   }
 
   @SubscribeMessage('*')
@@ -67,10 +62,5 @@ export class EdgeGateway implements OnApplicationShutdown {
     if (this.hooks === undefined) return new Refusal('unknown_event', 'no handler for this event');
     const answer = await this.hooks.message(client.session, { connection: client.id, event, data });
     return answer instanceof Refusal ? answer : answer.data;
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    this.#stop();
-    await this.hooks?.close();
   }
 }

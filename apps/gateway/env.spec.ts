@@ -181,6 +181,8 @@ describe('faults', () => {
     [{ REQUIRE_SHARED_BACKPLANE: 'true' }, 'REQUIRE_SHARED_BACKPLANE'],
     [{ HOOKS_URL: 'https://hooks' }, 'HOOKS_SECRET'],
     [{ HOOKS_SECRET: SECRET }, 'HOOKS_URL'],
+    [{ HOOKS_EVENTS: 'online' }, 'HOOKS_URL'],
+    [{ HOOKS_URL: 'https://hooks', HOOKS_SECRET: SECRET, HOOKS_EVENTS: 'online,bogus' }, 'HOOKS_EVENTS'],
     [{ PORT: '4000', INTERNAL_PORT: '4000' }, 'INTERNAL_PORT'],
     [{ PORT: '65535' }, 'INTERNAL_PORT'],
     [{ ADMIN_PORT: '3001' }, 'ADMIN_PORT'],
@@ -310,7 +312,13 @@ describe('CHANNELS', () => {
     expect(readEnv({ ...base, CHANNELS, HOOKS_URL: 'http://hooks', HOOKS_SECRET: 'y' }).hooks).toEqual({
       url: 'http://hooks',
       secret: 'y',
+      told: [],
     });
+  });
+
+  it('reads which events the hooks are told', () => {
+    const hooks = { HOOKS_URL: 'http://hooks', HOOKS_SECRET: 'y', HOOKS_EVENTS: 'offline, online' };
+    expect(readEnv({ ...base, ...hooks }).hooks?.told).toEqual(['online', 'offline']);
   });
 
   it('warns of presence, which this version does not serve', () => {

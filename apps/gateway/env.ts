@@ -10,6 +10,7 @@ import {
   type Environment,
   type LogLevel,
 } from './environment/schema.js';
+import type { ToldHook } from './hooks/hook-event.js';
 
 export { ENV_NAMES, type EnvName, type LogLevel } from './environment/schema.js';
 
@@ -49,7 +50,7 @@ export interface GatewayEnv {
   readonly apiKeys: readonly ApiKey[];
   readonly redis?: { readonly url: string; readonly prefix: string };
   readonly requireSharedBackplane: boolean;
-  readonly hooks?: { readonly url: string; readonly secret: string };
+  readonly hooks?: { readonly url: string; readonly secret: string; readonly told: readonly ToldHook[] };
   readonly channels: readonly ChannelConfig[];
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
   readonly limits: {
@@ -121,7 +122,10 @@ function grouped(env: Environment, mode: Mode): GatewayEnv {
     apiKeys: env.API_KEYS ?? [],
     ...(env.REDIS_URL && { redis: { url: env.REDIS_URL, prefix: env.REDIS_PREFIX ?? 'aerie:' } }),
     requireSharedBackplane: env.REQUIRE_SHARED_BACKPLANE ?? false,
-    ...(env.HOOKS_URL && env.HOOKS_SECRET && { hooks: { url: env.HOOKS_URL, secret: env.HOOKS_SECRET } }),
+    ...(env.HOOKS_URL &&
+      env.HOOKS_SECRET && {
+        hooks: { url: env.HOOKS_URL, secret: env.HOOKS_SECRET, told: env.HOOKS_EVENTS ?? [] },
+      }),
     channels: env.CHANNELS ?? (mode.dev ? DEV_CHANNELS : []),
     heartbeat: {
       intervalMs: env.HEARTBEAT_INTERVAL_MS ?? 30_000,

@@ -65,6 +65,11 @@ const RULES: readonly Rule[] = [
     message: 'is missing: HOOKS_SECRET is set',
     broken: (given) => isSet(given, 'HOOKS_SECRET') && !given['HOOKS_URL'],
   },
+  {
+    name: 'HOOKS_URL',
+    message: 'is missing: HOOKS_EVENTS is set',
+    broken: (given) => isSet(given, 'HOOKS_EVENTS') && !given['HOOKS_URL'],
+  },
 ];
 
 /** The rules between variables that do not hold. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { channelsVariable } from '../channels-config.js';
 import { apiKeys } from './api-keys.js';
+import { TOLD_HOOKS } from '../hooks/hook-event.js';
 import { Fault, field, flag, httpUrl, integer, list, matching, secret, unsupported } from './field.js';
 import { origins, proxies, redisUrl } from './network.js';
 
@@ -51,6 +52,7 @@ export function environmentSchema({ production, hooks }: SchemaOptions) {
 
     HOOKS_URL: httpUrl().optional(),
     HOOKS_SECRET: secret(keyBytes).optional(),
+    HOOKS_EVENTS: toldHooks().optional(),
     CHANNELS: channelsVariable(hooks).optional(),
 
     HEARTBEAT_INTERVAL_MS: integer(1_000, HOUR_MS).optional(),
@@ -79,6 +81,14 @@ function logLevel() {
   return field((value) => {
     const level = LOG_LEVELS.find((known) => known === value.toLowerCase());
     return level ?? new Fault(`must be one of ${LOG_LEVELS.join(', ')}`);
+  });
+}
+
+function toldHooks() {
+  return field((value) => {
+    const names = value.split(',').map((name) => name.trim());
+    const known = TOLD_HOOKS.filter((hook) => names.includes(hook));
+    return known.length === names.length ? known : new Fault(`must list some of ${TOLD_HOOKS.join(', ')}`);
   });
 }
 

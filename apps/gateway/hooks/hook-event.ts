@@ -1,7 +1,10 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import type { Session } from '@aerie/realtime';
+import type { Session, SessionEvent } from '@aerie/realtime';
 
-export type HookName = 'connect' | 'subscribe' | 'publish' | 'message' | 'disconnect';
+export const TOLD_HOOKS = ['connected', 'online', 'offline'] as const;
+/** What may be told besides `disconnect`. */
+export type ToldHook = (typeof TOLD_HOOKS)[number];
+export type HookName = 'connect' | 'subscribe' | 'publish' | 'message' | 'disconnect' | ToldHook;
 
 /** One call of HOOKS_URL. */
 export interface HookEvent {
@@ -18,6 +21,12 @@ export type HookDetails = Readonly<Record<string, unknown>> & { readonly connect
 export function hookEvent(hook: HookName, session: Session, details: HookDetails): HookEvent {
   const { user, tenant, claims } = session;
   return { id: randomUUID(), hook, body: JSON.stringify({ hook, user, tenant, claims, ...details }) };
+}
+
+/** What became of a connection or a user. Told again under the same id where that failed. */
+export function toldEvent({ id, type, ...details }: SessionEvent): HookEvent {
+  const hook = type === 'disconnected' ? 'disconnect' : type;
+  return { id, hook, body: JSON.stringify({ hook, ...details }) };
 }
 
 /**

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Refusal, type Connection, type Session } from '@aerie/realtime';
+import { Refusal, type Connection, type Session, type SessionEvent } from '@aerie/realtime';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { HooksClient } from './hooks-client.js';
+import { HooksClient, type HooksOptions } from './hooks-client.js';
 
 interface Call {
   readonly headers: IncomingMessage['headers'];
@@ -47,8 +47,7 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-const client = (options: { timeoutMs?: number; maxInFlight?: number } = {}) =>
-  new HooksClient({ url, secret: SECRET, ...options });
+const client = (options: Partial<HooksOptions> = {}) => new HooksClient({ url, secret: SECRET, ...options });
 const replyWith = (text: string, status = 200) => {
   answer = (response) => response.writeHead(status).end(text);
 };
@@ -190,48 +189,36 @@ it('refuses with overloaded past its calls in flight, and recovers', async () =>
   expect(await hooks.subscribe(request)).toBe(true);
 });
 
-describe('a disconnect', () => {
-  const end = { connection: 'c1', code: 1000, reason: 'normal' };
+describe('what is told', () => {
+  const about = { user: 'alice', at: 5 };
+  const disconnected: SessionEvent = {
+    id: 'c1.disconnected',
+    type: 'disconnected',
+    ...about,
+    tenant: 'acme',
+    connection: 'c1',
+    node: 'gateway-1',
+    code: 1006,
+    reason: 'node_lost',
+  };
+  const online: SessionEvent = { id: 'c1.online', type: 'online', ...about };
 
-  it('is told with its code, without claims', async () => {
-    client().disconnect(session, end);
-    await vi.waitFor(() => expect(calls).toHaveLength(1));
-    expect(calls[0]?.body).toEqual({ hook: 'disconnect', user: 'alice', tenant: 'acme', ...end });
+  it('is each disconnect, with its code and reason and under the id of its event', async () => {
+    await client().tell(disconnected);
+    const { id, type: _, ...details } = disconnected;
+    expect(calls.map(({ body }) => body)).toEqual([{ hook: 'disconnect', ...details }]);
+    expect(calls[0]?.headers['aerie-event-id']).toBe(id);
   });
 
-  it('is told again, with the same event id, while the hook fails', async () => {
-    answer = (response) => response.writeHead(calls.length < 3 ? 500 : 204).end();
-    const hooks = client();
-    hooks.disconnect(session, end);
-    await hooks.close(10_000);
-    expect(calls).toHaveLength(3);
-    expect(new Set(calls.map(({ headers }) => headers['aerie-event-id'])).size).toBe(1);
-  });
-
-  it('is given up at the deadline of a shutdown', async () => {
+  it('rejects where the hook fails, so that it is told again', async () => {
     replyWith('', 500);
-    const hooks = client();
-    hooks.disconnect(session, end);
-    const started = performance.now();
-    await hooks.close(50);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    await expect(client().tell(disconnected)).rejects.toThrow('status 500');
   });
 
-  it('waits its turn: a burst is told with at most 16 calls at once', async () => {
-    let open = 0;
-    let most = 0;
-    answer = (response) => {
-      open += 1;
-      most = Math.max(most, open);
-      setImmediate(() => {
-        open -= 1;
-        response.writeHead(204).end();
-      });
-    };
-    const hooks = client();
-    for (let index = 0; index < 200; index += 1) hooks.disconnect(session, end);
-    await hooks.close(10_000);
-    expect(calls).toHaveLength(200);
-    expect(most).toBeLessThanOrEqual(16);
+  it('is more where that is wanted', async () => {
+    await client().tell(online);
+    expect(calls).toEqual([]);
+    await client({ told: ['online'] }).tell(online);
+    expect(calls.map(({ body }) => body)).toEqual([{ hook: 'online', ...about }]);
   });
 });

@@ -4,16 +4,18 @@ import {
   type PublishRequest,
   type PublishVerdict,
   type Session,
+  type SessionEvent,
 } from '@aerie/realtime';
-import { DisconnectQueue } from './disconnect-queue.js';
 import { HookFailure, refusalIn, type HookAnswer } from './hook-answer.js';
-import { hookEvent, type HookDetails, type HookEvent } from './hook-event.js';
+import { hookEvent, type HookDetails, type HookEvent, toldEvent, type ToldHook } from './hook-event.js';
 import { HookLog } from './hook-log.js';
 import { HookSender, type HookSenderOptions } from './hook-sender.js';
 
 export interface HooksOptions extends HookSenderOptions {
   /** Calls under way at once; past it callers are refused with `overloaded`. Default 128. */
   readonly maxInFlight?: number;
+  /** What is told besides `disconnect`. Default nothing. */
+  readonly told?: readonly ToldHook[];
 }
 
 /** The attempt that a call is about: it has no connection yet. */
@@ -28,12 +30,6 @@ export interface HookMessage {
   readonly data?: unknown;
 }
 
-export interface HookDisconnect {
-  readonly connection: string;
-  readonly code: number;
-  readonly reason: string;
-}
-
 /**
  * A backend in any language, asked over signed HTTP. Questions are never repeated and a hook that fails refuses with
  * `unavailable`; only `allow: true` lets somebody in.
@@ -42,13 +38,13 @@ export class HooksClient {
   readonly #sender: HookSender;
   readonly #maxInFlight: number;
   readonly #log = new HookLog();
-  readonly #disconnects: DisconnectQueue;
+  readonly #told: ReadonlySet<string>;
   #inFlight = 0;
 
-  constructor({ maxInFlight = 128, ...options }: HooksOptions) {
+  constructor({ maxInFlight = 128, told = [], ...options }: HooksOptions) {
     this.#maxInFlight = maxInFlight;
     this.#sender = new HookSender(options);
-    this.#disconnects = new DisconnectQueue(this.#sender, this.#log);
+    this.#told = new Set(['disconnected', ...told]);
   }
 
   /** Asked once a session is authenticated and before it is admitted. */
@@ -78,14 +74,11 @@ export class HooksClient {
     return refusalIn(answer) ?? { data: answer.data };
   }
 
-  /** Told, not asked: returns at once, delivers by best effort. */
-  disconnect(session: Session, end: HookDisconnect): void {
-    this.#disconnects.push(hookEvent('disconnect', session, { ...end, claims: undefined }));
-  }
-
-  /** Waits for disconnects still to be told, at most `deadlineMs` (default 5,000). */
-  async close(deadlineMs = 5_000): Promise<void> {
-    await this.#disconnects.close(deadlineMs);
+  /** Told, not asked. Rejects where the receiver did not take it: it is then told again. */
+  async tell(event: SessionEvent): Promise<void> {
+    if (!this.#told.has(event.type)) return;
+    const answer = await this.#sender.post(toldEvent(event));
+    if (answer instanceof HookFailure) throw new Error(`hook ${event.type}: ${answer.reason}`);
   }
 
   async #permission(event: HookEvent): Promise<HookAnswer | Refusal> {
