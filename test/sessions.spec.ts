@@ -1,8 +1,13 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionEvent } from '@aerie/realtime';
-import { UpgradeRefused } from '@aerie/realtime/testing';
+import { openClient, UpgradeRefused } from '@aerie/realtime/testing';
 import { Redis } from 'ioredis';
-import { afterAll, describe, type ExpectStatic, it, vi } from 'vitest';
+import { describe, type ExpectStatic, it, type TestContext, vi } from 'vitest';
+import { startGateway, tokenFor } from './support/gateway.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
 import { SessionNode } from './support/session-node.js';
 
@@ -41,14 +46,13 @@ class Cluster {
 }
 
 describe.concurrent('sessions over several nodes', () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  afterAll(async () => {
-    await Promise.all(cleanups.map((cleanup) => cleanup()));
-  });
-
-  async function clusterOf(names: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  async function clusterOf(
+    { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
+    names: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     const cluster = new Cluster(await startRedis());
-    cleanups.push(() => cluster.close());
+    onTestFinished(() => cluster.close());
     const nodes = await Promise.all(names.map((name) => cluster.start(name, env)));
     const [first, second, third] = nodes;
     if (first === undefined || second === undefined) throw new Error('two nodes at least');
@@ -58,8 +62,8 @@ describe.concurrent('sessions over several nodes', () => {
   it(
     'knows a user’s connections on every node, and tells of each once',
     { timeout: 60_000 },
-    async ({ expect }) => {
-      const { cluster, first, second } = await clusterOf(['one', 'two']);
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
       const phone = await first.connect('ann');
       await second.connect('ann');
       await vi.waitFor(async () => expect(await first.nodesOf('ann')).toEqual(['one', 'two']), SOON);
@@ -77,8 +81,8 @@ describe.concurrent('sessions over several nodes', () => {
   it(
     'clears away what a killed node left, once, though several compete for it',
     { timeout: 90_000 },
-    async ({ expect }) => {
-      const { cluster, first, second, third } = await clusterOf(['one', 'two', 'three']);
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first, second, third } = await clusterOf({ onTestFinished }, ['one', 'two', 'three']);
       await Promise.all(Array.from({ length: 40 }, (_, index) => first.connect(`user-${index % 20}`)));
       const stays = await second.connect('user-0');
       await vi.waitFor(async () => expect(await third.nodesOf('user-19')).toHaveLength(2), SOON);
@@ -110,8 +114,8 @@ describe.concurrent('sessions over several nodes', () => {
     {
       timeout: 90_000,
     },
-    async ({ expect }) => {
-      const { cluster, first, second } = await clusterOf(['one', 'two', 'three']);
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two', 'three']);
       const ann = await first.connect('ann');
       await ann.request('$subscribe', { channel: 'room:1' });
       await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
@@ -136,8 +140,8 @@ describe.concurrent('sessions over several nodes', () => {
   it(
     'goes on where it was after a pause that nobody took for its death',
     { timeout: 60_000 },
-    async ({ expect }) => {
-      const { cluster, first, second } = await clusterOf(['one', 'two']);
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
       const ann = await first.connect('ann');
       await ann.request('$subscribe', { channel: 'room:1' });
       await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
@@ -158,8 +162,8 @@ describe.concurrent('sessions over several nodes', () => {
   it(
     'closes nobody and tells nothing when Redis stands still for longer than a lease',
     { timeout: 60_000 },
-    async ({ expect }) => {
-      const { cluster, first, second } = await clusterOf(['one', 'two']);
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
       const [ann, ben] = [await first.connect('ann'), await second.connect('ben')];
       await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
       cluster.redis.pause();
@@ -183,8 +187,8 @@ describe.concurrent('sessions over several nodes', () => {
   it(
     'writes everybody anew after Redis lost its data, and closes nobody',
     { timeout: 60_000 },
-    async ({ expect }) => {
-      const { cluster, first, second } = await clusterOf(['one', 'two']);
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
       const [ann, ben] = [await first.connect('ann'), await second.connect('ben')];
       await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
       await cluster.redis.restart();
@@ -204,8 +208,8 @@ describe.concurrent('sessions over several nodes', () => {
   it(
     'gives a lost device time to come back, and none to one that says goodbye',
     { timeout: 60_000 },
-    async ({ expect }) => {
-      const { cluster, first, second } = await clusterOf(['one', 'two']);
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
       const lost = await first.connect('ann');
       await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(2), SOON);
       lost.socket.terminate();
@@ -223,8 +227,8 @@ describe.concurrent('sessions over several nodes', () => {
     },
   );
 
-  it('leaves no ghost behind when a node drains', { timeout: 60_000 }, async ({ expect }) => {
-    const { cluster, first, second } = await clusterOf(['one', 'two']);
+  it('leaves no ghost behind when a node drains', { timeout: 60_000 }, async ({ expect, onTestFinished }) => {
+    const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
     const ann = await first.connect('ann');
     await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
     await first.leave();
@@ -237,25 +241,62 @@ describe.concurrent('sessions over several nodes', () => {
     await noGhosts(cluster, [], expect);
   });
 
+  it(
+    'tells the disconnect hook of the standalone gateway of one that was killed, by another one',
+    { timeout: 90_000 },
+    async ({ expect, onTestFinished }) => {
+      const redis = await startRedis();
+      const hooks = await startHookReceiver();
+      const env = { REDIS_URL: redis.url, HOOKS_URL: hooks.url, HOOKS_SECRET: HOOKS_KEY };
+      const gateways = await Promise.all([
+        startGateway(env),
+        startGateway({ ...env, HOOKS_EVENTS: 'offline' }),
+      ]);
+      onTestFinished(async () => {
+        await Promise.all(gateways.map((gateway) => gateway.stop()));
+        await Promise.all([redis.stop(), hooks.close()]);
+      });
+      const [first, second] = gateways;
+      const ann = await openClient(first.ws(), { token: tokenFor('ann', { tenant: 'acme' }) });
+      await ann.frame('$welcome');
+      const online = async (): Promise<unknown> => second.api('presence?user=ann');
+      await vi.waitFor(async () => expect(await online()).toEqual({ user: 'ann', online: true }), SOON);
+      await first.stop();
+      const told = (): readonly unknown[] => hooks.calls.map(({ hook }) => hook);
+      await vi.waitFor(() => expect(told()).toEqual(['connect', 'disconnect', 'offline']), {
+        timeout: 40_000,
+      });
+      expect(hooks.calls[1]).toMatchObject({ user: 'ann', code: 1006, reason: 'node_lost' });
+      expect(await online()).toEqual({ user: 'ann', online: false });
+    },
+  );
+
   describe('a limit per user', () => {
-    it('holds across nodes: one too many is refused', { timeout: 60_000 }, async ({ expect }) => {
-      const { first, second } = await clusterOf(['one', 'two'], { PER_USER: '2' });
-      const attempts = [first, second, first, second, first, second].map((node) =>
-        node.connect('ann').catch((error: unknown) => error),
-      );
-      const outcomes = await Promise.all(attempts);
-      const refused = outcomes.filter((outcome) => outcome instanceof UpgradeRefused);
-      expect(refused.map(({ status }) => status)).toEqual([429, 429, 429, 429]);
-      await vi.waitFor(async () => expect(await first.nodesOf('ann')).toHaveLength(2), SOON);
-      await expect(second.connect('ann')).rejects.toMatchObject({ status: 429 });
-      await second.connect('ben');
-    });
+    it(
+      'holds across nodes: one too many is refused',
+      { timeout: 60_000 },
+      async ({ expect, onTestFinished }) => {
+        const { first, second } = await clusterOf({ onTestFinished }, ['one', 'two'], { PER_USER: '2' });
+        const attempts = [first, second, first, second, first, second].map((node) =>
+          node.connect('ann').catch((error: unknown) => error),
+        );
+        const outcomes = await Promise.all(attempts);
+        const refused = outcomes.filter((outcome) => outcome instanceof UpgradeRefused);
+        expect(refused.map(({ status }) => status)).toEqual([429, 429, 429, 429]);
+        await vi.waitFor(async () => expect(await first.nodesOf('ann')).toHaveLength(2), SOON);
+        await expect(second.connect('ann')).rejects.toMatchObject({ status: 429 });
+        await second.connect('ben');
+      },
+    );
 
     it(
       'holds across nodes: a newcomer replaces the oldest, wherever that is',
       { timeout: 60_000 },
-      async ({ expect }) => {
-        const { first, second } = await clusterOf(['one', 'two'], { PER_USER: '1', OVERFLOW: 'replace' });
+      async ({ expect, onTestFinished }) => {
+        const { first, second } = await clusterOf({ onTestFinished }, ['one', 'two'], {
+          PER_USER: '1',
+          OVERFLOW: 'replace',
+        });
         const oldest = await first.connect('ann');
         await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
         await second.connect('ann');
@@ -264,8 +305,10 @@ describe.concurrent('sessions over several nodes', () => {
       },
     );
 
-    it('is the node’s own while Redis is away', { timeout: 60_000 }, async ({ expect }) => {
-      const { cluster, first, second } = await clusterOf(['one', 'two'], { PER_USER: '1' });
+    it('is the node’s own while Redis is away', { timeout: 60_000 }, async ({ expect, onTestFinished }) => {
+      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two'], {
+        PER_USER: '1',
+      });
       await first.connect('ann');
       await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
       await cluster.redis.kill();
@@ -274,6 +317,31 @@ describe.concurrent('sessions over several nodes', () => {
     });
   });
 });
+
+const HOOKS_KEY = 'a-hooks-secret-of-the-tests-alone-32-bytes';
+
+interface HookReceiver {
+  readonly url: string;
+  readonly calls: Readonly<Record<string, unknown>>[];
+  close(): Promise<void>;
+}
+
+/** A backend that allows everything and writes down what it is asked and told. */
+async function startHookReceiver(): Promise<HookReceiver> {
+  const calls: Record<string, unknown>[] = [];
+  const server = createServer(async (request, response) => {
+    calls.push(JSON.parse(await text(request)) as Record<string, unknown>);
+    response.end('{"allow":true}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  };
+  return { url: `http://127.0.0.1:${port}/`, calls, close };
+}
 
 function typesOf(cluster: Cluster, user: string): readonly string[] {
   return cluster.eventsOf(user).map(({ type }) => type);
