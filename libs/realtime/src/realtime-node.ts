@@ -6,7 +6,8 @@ import type { DriverConnections } from './driver-token.js';
 import type { FailureCounter } from './handshake/failure-counter.js';
 import type { Quarantine } from './handshake/quarantine.js';
 import type { History } from './history/history.js';
-import { withOffset } from './history/offset-frame.js';
+import type { NodeCursors } from './history/node-cursors.js';
+import type { ResyncNotices } from './history/resync-notices.js';
 import type { HttpEdge } from './http/http-edge.js';
 import type { RealtimeMetrics } from './metrics/meter.js';
 import type { Backplane, BackplaneListener } from './publishing/backplane.js';
@@ -32,6 +33,8 @@ export interface RealtimeNodeParts {
   readonly revocations: RevocationLog;
   readonly fanout: LocalFanout;
   readonly channels: NodeChannels;
+  readonly cursors: NodeCursors;
+  readonly notices: ResyncNotices;
   readonly control: Control;
   readonly sessions: Sessions;
   readonly expiry: SessionExpiry;
@@ -67,13 +70,14 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
   #deliver(channel: string, frame: Uint8Array, position: Position | undefined): void {
     if (channel === CONTROL_CHANNEL) this.#parts.control.receive(frame);
     else if (position === undefined) this.#parts.fanout.deliver(channel, frame);
-    else this.#parts.fanout.deliver(channel, withOffset(frame, position.offset));
+    else this.#parts.cursors.receive(channel, { frame, position });
   }
 
   gap(): void {
     this.#parts.metrics.backplaneGaps.inc();
     // Whom it names must not stay because the news of it was lost; the log's own rounds go on trying.
     void this.#parts.revocations.refresh().catch(() => undefined);
+    this.#parts.cursors.gap();
   }
 
   resumed(): void {
@@ -85,13 +89,15 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
   }
 
   async stop(): Promise<void> {
-    const { registry, quarantine, heartbeat, budget, expiry, channels, edge } = this.#parts;
+    const { registry, quarantine, heartbeat, budget, expiry, channels, cursors, notices, edge } = this.#parts;
     quarantine.clear(CLOSE.goingAway);
     for (const connection of registry.all()) connection.destroy();
     heartbeat.close();
     budget.close();
     expiry.close();
     channels.close();
+    cursors.close();
+    notices.close();
     edge.detach();
     await this.#closeDrivers();
   }

@@ -35,6 +35,8 @@ import { ticketRoute } from './handshake/ticket.route.js';
 import { Tickets } from './handshake/tickets.js';
 import { BackplaneWatch } from './health/backplane-watch.js';
 import { History } from './history/history.js';
+import { NodeCursors } from './history/node-cursors.js';
+import { ResyncNotices } from './history/resync-notices.js';
 import { HttpEdge } from './http/http-edge.js';
 import { SystemHandlers } from './messages/message-handlers.js';
 import { registerPing } from './messages/ping.js';
@@ -206,6 +208,8 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       revocations: this.#get(RevocationLog),
       fanout: this.#get(LocalFanout),
       channels: this.#get(NodeChannels),
+      cursors: this.#get(NodeCursors),
+      notices: this.#get(ResyncNotices),
       control: this.#get(Control),
       sessions: this.#get(Sessions),
       expiry: this.#get(SessionExpiry),

@@ -65,6 +65,14 @@ export class RealtimeMetrics implements OnApplicationShutdown {
     'aerie_backplane_gaps_total',
     'Times at which publications may have been missed',
   );
+  readonly heals = this.#tally(
+    'aerie_history_heals_total',
+    'Readings that brought publications which the backplane had not',
+  );
+  readonly resyncs = this.#tally(
+    'aerie_history_resyncs_total',
+    'Members that were told that publications are lost to them',
+  );
 
   readonly sweeps = this.#tally('aerie_sweeps_total', 'Sweeps of lost nodes, by this node');
   readonly stalls = this.#tally('aerie_stalls_total', 'Times at which this node stood still');

@@ -1,5 +1,6 @@
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
+import type { NodeCursors } from '../history/node-cursors.js';
 import type { Backplane } from './backplane.js';
 import type { LocalFanout } from './local-fanout.js';
 
@@ -12,10 +13,12 @@ export interface NodeChannelsOptions {
   readonly registry: ConnectionRegistry;
   readonly backplane: Backplane;
   readonly fanout: LocalFanout;
+  /** Follows the channels that have a history. */
+  readonly cursors?: Pick<NodeCursors, 'follow' | 'release'>;
 }
 
 interface Channel {
-  /** Resolves when the backplane acknowledged the subscription. */
+  /** Resolves when the backplane acknowledged the subscription and, with a history, the node knows its place in it. */
   ready: Promise<void>;
   /** Members plus joins under way: at 0 this node stops listening. */
   holders: number;
@@ -99,7 +102,7 @@ export class NodeChannels {
       known.holders += 1;
       return known;
     }
-    const ready = this.#options.backplane.subscribe(channel);
+    const ready = this.#listenTo(channel);
     const entry: Channel = { ready, holders: 1 };
     ready.then(
       () => (entry.ready = LISTENING),
@@ -116,7 +119,13 @@ export class NodeChannels {
     if (entry.holders > 0) return;
     this.#channels.delete(channel);
     clearTimeout(entry.retry);
+    this.#options.cursors?.release(channel);
     void this.#options.backplane.unsubscribe(channel);
+  }
+
+  #listenTo(channel: string): Promise<void> {
+    const subscribed = this.#options.backplane.subscribe(channel);
+    return this.#options.cursors?.follow(channel, subscribed) ?? subscribed;
   }
 
   #retry(channel: string, entry: Channel, waitMs = RETRY_MIN_MS): void {
@@ -126,7 +135,7 @@ export class NodeChannels {
   }
 
   async #subscribeAgain(channel: string, entry: Channel, waitMs: number): Promise<void> {
-    entry.ready = this.#options.backplane.subscribe(channel);
+    entry.ready = this.#listenTo(channel);
     const heard = await entry.ready.then(
       () => true,
       () => false,

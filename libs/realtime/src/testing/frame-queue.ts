@@ -8,6 +8,7 @@ export interface ReceivedFrame {
   readonly error?: ErrorBody;
   readonly channel?: string;
   readonly from?: string;
+  readonly offset?: number;
   readonly more?: true;
   readonly done?: true;
 }

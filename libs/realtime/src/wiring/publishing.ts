@@ -5,6 +5,9 @@ import { ChannelMessages } from '../channels/channel-messages.js';
 import { HistoryMessages } from '../channels/history-messages.js';
 import { ChannelRules } from '../channels/channel-rules.js';
 import { ChannelHistories } from '../history/channel-histories.js';
+import { HeldBack } from '../history/held-back.js';
+import { NodeCursors } from '../history/node-cursors.js';
+import { ResyncNotices } from '../history/resync-notices.js';
 import { History } from '../history/history.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
@@ -45,15 +48,40 @@ export const PUBLISHING: readonly Provider[] = [
   },
   {
     provide: LocalFanout,
-    inject: [ConnectionRegistry, ChannelRules],
-    useFactory: (registry: ConnectionRegistry, rules: ChannelRules) =>
-      new LocalFanout({ target: (channel) => targetOf(channel, registry, rules) }),
+    inject: [ConnectionRegistry, ChannelRules, HeldBack],
+    useFactory: (registry: ConnectionRegistry, rules: ChannelRules, heldBack: HeldBack) =>
+      new LocalFanout({ target: (channel) => targetOf(channel, { registry, rules, heldBack }) }),
+  },
+  { provide: HeldBack, useFactory: () => new HeldBack() },
+  {
+    provide: ResyncNotices,
+    inject: [ConnectionRegistry, LocalFanout, HeldBack, RealtimeMetrics],
+    useFactory: (
+      registry: ConnectionRegistry,
+      fanout: LocalFanout,
+      heldBack: HeldBack,
+      metrics: RealtimeMetrics,
+    ) => new ResyncNotices({ registry, fanout, heldBack, metrics }),
+  },
+  {
+    provide: NodeCursors,
+    inject: [ChannelHistories, LocalFanout, ResyncNotices, RealtimeMetrics],
+    useFactory: (
+      histories: ChannelHistories,
+      fanout: LocalFanout,
+      notices: ResyncNotices,
+      metrics: RealtimeMetrics,
+    ) => new NodeCursors({ histories, fanout, notices, metrics }),
   },
   {
     provide: NodeChannels,
-    inject: [ConnectionRegistry, Backplane, LocalFanout],
-    useFactory: (registry: ConnectionRegistry, backplane: Backplane, fanout: LocalFanout) =>
-      new NodeChannels({ registry, backplane, fanout }),
+    inject: [ConnectionRegistry, Backplane, LocalFanout, NodeCursors],
+    useFactory: (
+      registry: ConnectionRegistry,
+      backplane: Backplane,
+      fanout: LocalFanout,
+      cursors: NodeCursors,
+    ) => new NodeChannels({ registry, backplane, fanout, cursors }),
   },
   {
     provide: ChannelMessages,
@@ -84,17 +112,19 @@ export const PUBLISHING: readonly Provider[] = [
   },
 ];
 
-function targetOf(
-  channel: string,
-  registry: ConnectionRegistry,
-  rules: ChannelRules,
-): FanoutTarget | undefined {
+interface Targets {
+  readonly registry: ConnectionRegistry;
+  readonly rules: ChannelRules;
+  readonly heldBack: HeldBack;
+}
+
+function targetOf(channel: string, { registry, rules, heldBack }: Targets): FanoutTarget | undefined {
   if (channel === BROADCAST_CHANNEL)
     return { members: () => [...registry.all()], count: registry.size, slow: 'disconnect' };
   const members = registry.inChannel(channel);
   if (members.size === 0) return undefined;
   return {
-    members: () => members.toArray(),
+    members: () => heldBack.without(channel, members),
     count: members.size,
     slow: rules.match(channel)?.rule.slow ?? 'disconnect',
   };

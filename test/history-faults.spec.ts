@@ -1,0 +1,117 @@
+import 'reflect-metadata';
+import { RealtimeService } from '@aerie/realtime';
+import type { ReceivedFrame, TestClient } from '@aerie/realtime/testing';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { startHistoryApp } from './support/history-apps.js';
+import type { NestApp } from './support/nest-app.js';
+import { type RedisServer, startRedis } from './support/redis-server.js';
+
+const WAIT = { timeout: 15_000, interval: 10 };
+const ROOM = 'room:1';
+
+describe('two nodes with histories on one Redis', () => {
+  let redis: RedisServer;
+  let admin: Redis;
+  let left: NestApp;
+  let right: NestApp;
+
+  beforeEach(async () => {
+    redis = await startRedis();
+    admin = new Redis(redis.url);
+    admin.on('error', () => undefined);
+    const options = { redisUrl: redis.url, prefix: 'spec:' };
+    [left, right] = await Promise.all([startHistoryApp(options), startHistoryApp(options)]);
+  });
+  afterEach(async () => {
+    admin.disconnect();
+    await Promise.all([left.close(), right.close()]);
+    await redis.stop();
+  });
+
+  async function subscriber(app: NestApp, user: string): Promise<TestClient> {
+    const client = await app.connect(user);
+    expect((await client.request('$subscribe', { channel: ROOM })).error).toBeUndefined();
+    return client;
+  }
+
+  /** Publishes numbers through the right node, each until Redis says that it has it. */
+  async function publish(from: number, to: number): Promise<void> {
+    for (let n = from; n <= to; n += 1)
+      await vi.waitFor(async () => {
+        const outcome = await right
+          .get(RealtimeService)
+          .channel(ROOM)
+          .publish('count', n, { idempotencyKey: String(n) });
+        expect(outcome.ok).toBe(true);
+      }, WAIT);
+  }
+
+  it('heal in order what was published while their subscriptions were cut', async () => {
+    const clients = [
+      await subscriber(left, 'ann'),
+      await subscriber(left, 'ben'),
+      await subscriber(right, 'cat'),
+    ];
+    await publish(1, 3);
+    await admin.client('KILL', 'TYPE', 'PUBSUB');
+    await publish(4, 40);
+    for (const client of clients) await vi.waitFor(() => expect(counts(client)).toHaveLength(40), WAIT);
+    await publish(41, 43);
+    for (const client of clients) {
+      await vi.waitFor(() => expect(counts(client)).toHaveLength(43), WAIT);
+      expect(counts(client)).toEqual(Array.from({ length: 43 }, (_, index) => index + 1));
+      expect(resyncs(client)).toEqual([]);
+    }
+  });
+
+  const losses = [
+    ['a FLUSHALL', async () => void (await admin.flushall())],
+    [
+      'a killed and restarted Redis',
+      async () => {
+        await redis.kill();
+        await redis.restart();
+      },
+    ],
+  ] as const;
+
+  it.each(losses)(
+    'tell every subscriber of %s, and go on from the position that they told',
+    async (_what, lose) => {
+      const clients = [await subscriber(left, 'ann'), await subscriber(right, 'cat')];
+      await publish(1, 3);
+      for (const client of clients) await vi.waitFor(() => expect(counts(client)).toHaveLength(3), WAIT);
+      await lose();
+      await publish(4, 6);
+      for (const client of clients) {
+        await client.frame(isResync, 15_000);
+        const [resync] = resyncs(client);
+        expect(resync).toMatchObject({ channel: ROOM, reason: 'new_epoch' });
+      }
+      await publish(7, 9);
+      for (const client of clients) {
+        await client.frame(({ data }) => data === 9);
+        const told = client.received.findIndex(isResync);
+        const [notice] = resyncs(client);
+        const { offset } = notice as { offset: number };
+        const after = client.received.slice(told).flatMap(({ offset: each }) => each ?? []);
+        expect(after).toEqual(after.map((_, index) => offset + index + 1));
+        expect(client.received.slice(0, told).every(({ data }) => data !== 4)).toBe(true);
+      }
+    },
+  );
+});
+
+function counts({ received }: TestClient): unknown[] {
+  return received.filter(({ event }) => event === 'count').map(({ data }) => data);
+}
+
+// A user's own channel begins anew as well.
+function isResync({ event, data }: ReceivedFrame): boolean {
+  return event === '$resync' && (data as { channel: string }).channel === ROOM;
+}
+
+function resyncs({ received }: TestClient): unknown[] {
+  return received.filter(isResync).map(({ data }) => data);
+}
