@@ -13,6 +13,7 @@ const ROOM = 'room:1';
 describe('two nodes with histories on one Redis', () => {
   let redis: RedisServer;
   let admin: Redis;
+  let epoch: string;
   let left: NestApp;
   let right: NestApp;
 
@@ -31,7 +32,8 @@ describe('two nodes with histories on one Redis', () => {
 
   async function subscriber(app: NestApp, user: string): Promise<TestClient> {
     const client = await app.connect(user);
-    expect((await client.request('$subscribe', { channel: ROOM })).error).toBeUndefined();
+    const { data } = await client.request('$subscribe', { channel: ROOM });
+    epoch = (data as { epoch: string }).epoch;
     return client;
   }
 
@@ -62,6 +64,36 @@ describe('two nodes with histories on one Redis', () => {
       await vi.waitFor(() => expect(counts(client)).toHaveLength(43), WAIT);
       expect(counts(client)).toEqual(Array.from({ length: 43 }, (_, index) => index + 1));
       expect(resyncs(client)).toEqual([]);
+    }
+  });
+
+  it('lose nothing to 200 clients that are cut off and come back on the other node', async () => {
+    const users = Array.from({ length: 200 }, (_, index) => `user-${index}`);
+    const first = await Promise.all(users.map((user) => subscriber(left, user)));
+    let published = 0;
+    const publishing = new AbortController();
+    const load = (async () => {
+      for (; !publishing.signal.aborted; published += 1) await publish(published + 1, published + 1);
+    })();
+    for (const client of first) await client.frame(({ data }) => data === 10);
+    for (const client of first) client.socket.terminate();
+    await Promise.all(first.map(({ closed }) => closed));
+    const back = await Promise.all(
+      users.map(async (user, index) => {
+        const client = await right.connect(user);
+        const position = { epoch, offset: first[index]?.received.at(-1)?.offset };
+        return { client, reply: await client.request('$subscribe', { channel: ROOM, position }) };
+      }),
+    );
+    publishing.abort();
+    await load;
+    const all = Array.from({ length: published }, (_, index) => index + 1);
+    for (const [index, { client, reply }] of back.entries()) {
+      const { recovered, publications } = reply.data as { recovered: boolean; publications: ReceivedFrame[] };
+      expect(recovered).toBe(true);
+      await vi.waitFor(() => expect(client.received.at(-1)?.data).toBe(published), WAIT);
+      const before = counts(first[index] as TestClient);
+      expect([...before, ...publications.map(({ data }) => data), ...counts(client)]).toEqual(all);
     }
   });
 

@@ -7,6 +7,7 @@ import type { FailureCounter } from './handshake/failure-counter.js';
 import type { Quarantine } from './handshake/quarantine.js';
 import type { History } from './history/history.js';
 import type { NodeCursors } from './history/node-cursors.js';
+import type { Recovery } from './history/recovery.js';
 import type { ResyncNotices } from './history/resync-notices.js';
 import type { HttpEdge } from './http/http-edge.js';
 import type { RealtimeMetrics } from './metrics/meter.js';
@@ -34,6 +35,7 @@ export interface RealtimeNodeParts {
   readonly fanout: LocalFanout;
   readonly channels: NodeChannels;
   readonly cursors: NodeCursors;
+  readonly recovery: Recovery;
   readonly notices: ResyncNotices;
   readonly control: Control;
   readonly sessions: Sessions;
@@ -89,13 +91,15 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
   }
 
   async stop(): Promise<void> {
-    const { registry, quarantine, heartbeat, budget, expiry, channels, cursors, notices, edge } = this.#parts;
+    const { registry, quarantine, heartbeat, budget, expiry, channels, cursors, recovery, notices, edge } =
+      this.#parts;
     quarantine.clear(CLOSE.goingAway);
     for (const connection of registry.all()) connection.destroy();
     heartbeat.close();
     budget.close();
     expiry.close();
     channels.close();
+    recovery.close();
     cursors.close();
     notices.close();
     edge.detach();

@@ -36,6 +36,7 @@ import { Tickets } from './handshake/tickets.js';
 import { BackplaneWatch } from './health/backplane-watch.js';
 import { History } from './history/history.js';
 import { NodeCursors } from './history/node-cursors.js';
+import { Recovery } from './history/recovery.js';
 import { ResyncNotices } from './history/resync-notices.js';
 import { HttpEdge } from './http/http-edge.js';
 import { SystemHandlers } from './messages/message-handlers.js';
@@ -209,6 +210,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       fanout: this.#get(LocalFanout),
       channels: this.#get(NodeChannels),
       cursors: this.#get(NodeCursors),
+      recovery: this.#get(Recovery),
       notices: this.#get(ResyncNotices),
       control: this.#get(Control),
       sessions: this.#get(Sessions),

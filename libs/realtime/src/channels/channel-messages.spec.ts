@@ -16,14 +16,20 @@ function channelsOf(...channels: string[]): SmallSet<string> {
   return set;
 }
 
+/** What channels without a history have. */
+const recovery = { prepare: () => Promise.resolve(), begin: () => ({}) };
+
 function unsubscribe(channel: string): { reply: unknown; left: ReturnType<typeof vi.fn> } {
   const left = vi.fn<() => boolean>(() => true);
   const handlers = new SystemHandlers();
   const channels = { leave: left } as Partial<NodeChannels> as NodeChannels;
   const publisher = {} as Publisher;
-  new ChannelMessages({ access: new ChannelAccess(new ChannelRules()), channels, publisher }).register(
-    handlers,
-  );
+  new ChannelMessages({
+    access: new ChannelAccess(new ChannelRules()),
+    channels,
+    publisher,
+    recovery,
+  }).register(handlers);
   const connection = {
     session: { user: 'ann', claims: {} },
     channels: channelsOf(channel),
@@ -69,6 +75,7 @@ async function announcedKey({ user, key }: { user?: string; key: string }): Prom
     access: new ChannelAccess(rules),
     channels: {} as NodeChannels,
     publisher: { publish } as Partial<Publisher> as Publisher,
+    recovery,
   }).register(handlers);
   const connection = { session: { user, claims: {} } } as Partial<Connection> as Connection;
   const data = { channel: 'room:7', event: 'say', idempotencyKey: key };
@@ -97,9 +104,12 @@ describe('$subscribe', () => {
     };
     const handlers = new SystemHandlers();
     const channels = { join, leave } as Partial<NodeChannels> as NodeChannels;
-    new ChannelMessages({ access: new ChannelAccess(rules), channels, publisher: {} as Publisher }).register(
-      handlers,
-    );
+    new ChannelMessages({
+      access: new ChannelAccess(rules),
+      channels,
+      publisher: {} as Publisher,
+      recovery,
+    }).register(handlers);
     await handlers.get(SYSTEM.subscribe)?.(connection as Partial<Connection> as Connection, {
       event: SYSTEM.subscribe,
       data: { channel: 'room:7' },

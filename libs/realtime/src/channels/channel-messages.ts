@@ -1,28 +1,32 @@
 import {
   encodeSegment,
+  isPosition,
   isEventName,
   LIMITS,
   type Message,
+  type Position,
   type PublicationFrame,
   type PublishReply,
-  type SubscribeReply,
   SYSTEM,
   userChannel,
   utf8Length,
 } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
-import { answer, ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
+import type { Recovery } from '../history/recovery.js';
+import { answerEncoded, ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
 import type { Publisher } from '../publishing/publisher.js';
 import { Refusal } from '../refusal.js';
 import type { ChannelAccess } from './channel-access.js';
 import { channelOf, fieldsOf } from './message-fields.js';
+import { encodeSubscribeReply } from './subscribe-reply.js';
 
 export interface ChannelMessagesOptions {
   readonly access: ChannelAccess;
   readonly channels: NodeChannels;
   readonly publisher: Publisher;
+  readonly recovery: Pick<Recovery, 'prepare' | 'begin'>;
 }
 
 /** `$subscribe`, `$unsubscribe` and `$publish`. */
@@ -39,19 +43,16 @@ export class ChannelMessages {
     handlers.set(SYSTEM.publish, (connection, message) => this.#publish(connection, message));
   }
 
-  async #subscribe(
-    connection: Connection,
-    message: Message,
-  ): Promise<SubscribeReply | Refusal | typeof ANSWERED> {
-    const channel = channelOf(message);
-    if (channel instanceof Refusal) return channel;
+  async #subscribe(connection: Connection, message: Message): Promise<Refusal | typeof ANSWERED> {
+    const wanted = subscriptionOf(message);
+    if (wanted instanceof Refusal) return wanted;
+    const { channel } = wanted;
     const { session } = connection;
     const refusal = await this.#options.access.subscribe({ connection, channel });
     if (refusal !== undefined) return refusal;
-    if (connection.channels.has(channel)) return { channel };
-    if (channelsOf(connection) >= LIMITS.channelsPerConnection)
+    if (!connection.channels.has(channel) && channelsOf(connection) >= LIMITS.channelsPerConnection)
       return new Refusal('limit_exceeded', `at most ${LIMITS.channelsPerConnection} channels per connection`);
-    const outcome = await this.#join(connection, channel, message);
+    const outcome = await this.#join(connection, wanted, message);
     if (connection.session !== session) await this.#recheck(connection, channel);
     return outcome;
   }
@@ -67,17 +68,20 @@ export class ChannelMessages {
   // The reply must stand in the outbox before the first publication: it goes out in the same step as the join.
   async #join(
     connection: Connection,
-    channel: string,
+    { channel, position }: WantedSubscription,
     message: Message,
-  ): Promise<SubscribeReply | Refusal | typeof ANSWERED> {
+  ): Promise<Refusal | typeof ANSWERED> {
+    const { channels, recovery } = this.#options;
+    const reply = (): void => {
+      const beginning = recovery.begin(channel, position, connection.room / 2);
+      answerEncoded(connection, message, encodeSubscribeReply(channel, beginning));
+    };
     try {
-      const joined = await this.#options.channels.join(connection, channel, () =>
-        answer(connection, message, { channel }),
-      );
-      if (joined) return ANSWERED;
-      return connection.channels.has(channel)
-        ? { channel }
-        : new Refusal('unavailable', 'the connection is closing');
+      const joined = await channels.join(connection, channel, {
+        ...(position !== undefined && { prepare: () => recovery.prepare(channel, position) }),
+        before: reply,
+      });
+      return joined ? ANSWERED : new Refusal('unavailable', 'the connection is closing');
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) throw error;
       return new Refusal('unavailable', `${message.event}: the backplane did not answer, try again`);
@@ -125,6 +129,22 @@ function channelsOf({ channels, session }: Connection): number {
 // One user's keys can't silence another's publications, nor a backend's: `$from:` and the user as one segment set them apart.
 function scopedKey({ session }: Connection, key: string | undefined): string | undefined {
   return key === undefined ? undefined : `$from:${encodeSegment(session.user)}:${key}`;
+}
+
+interface WantedSubscription {
+  readonly channel: string;
+  readonly position?: Position;
+}
+
+function subscriptionOf(message: Message): WantedSubscription | Refusal {
+  const channel = channelOf(message);
+  if (channel instanceof Refusal) return channel;
+  const { position } = fieldsOf(message);
+  if (position === undefined) return { channel };
+  if (!isPosition(position)) return new Refusal('invalid', 'data.position must be {epoch, offset}');
+  if (message.id === undefined)
+    return new Refusal('invalid', 'a position needs an id: the reply goes on from it');
+  return { channel, position };
 }
 
 interface WantedPublication {

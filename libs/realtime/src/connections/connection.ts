@@ -94,6 +94,11 @@ export class Connection {
     return this.#outbox.bytesOwed;
   }
 
+  /** How much more it may owe before it counts as slow. Bytes. */
+  get room(): number {
+    return this.#outbox.room;
+  }
+
   get backedUp(): boolean {
     return this.#outbox.backedUp;
   }

@@ -58,6 +58,11 @@ export class Outbox implements Debtor {
     return this.#waitingBytes + this.#wire.bufferedBytes;
   }
 
+  /** How much more it may owe. Bytes. */
+  get room(): number {
+    return Math.max(0, this.#rules.limitBytes - this.bytesOwed);
+  }
+
   /** True while something waits that the wire has not been given yet: the peer reads slower than we write. */
   get backedUp(): boolean {
     return this.#next < this.#frames.length;

@@ -1,6 +1,7 @@
 import type { Position } from '@aerie/protocol';
 import type { History, HistoryChannel, HistoryEntry, HistoryPage } from './history.js';
 import { withOffset } from './offset-frame.js';
+import { SharedTail } from './shared-tail.js';
 import { type LiveFrame, WaitingFrames } from './waiting-frames.js';
 
 /** Why a cursor could not go on: the history began anew, or what comes next is no longer in it. */
@@ -28,6 +29,7 @@ export class ChannelCursor {
   readonly #options: ChannelCursorOptions;
   readonly #waiting = new WaitingFrames();
   #at: Position | undefined;
+  #tail: SharedTail | undefined;
   #reading: Promise<void> | undefined;
   /** Not known to be where the channel is: before it is opened, while it reads, and after a reading that failed. */
   #behind = true;
@@ -47,6 +49,22 @@ export class ChannelCursor {
   /** Whether a reading failed and should be tried again. */
   get isStuck(): boolean {
     return this.#behind && this.#reading === undefined && this.#at !== undefined;
+  }
+
+  /** What it delivered lately, while it is recorded. */
+  get tail(): SharedTail | undefined {
+    return this.#tail;
+  }
+
+  /** Records what it delivers, from where it stands; only of a cursor that is open. */
+  record(): SharedTail {
+    if (this.#at === undefined) throw new Error('a cursor records once it is open');
+    this.#tail ??= new SharedTail(this.#at);
+    return this.#tail;
+  }
+
+  stopRecording(): void {
+    this.#tail = undefined;
   }
 
   /** Finds where the channel stands, once the backplane is heard. Rejects with `BackplaneUnavailable`. */
@@ -80,6 +98,12 @@ export class ChannelCursor {
     return this.#reading;
   }
 
+  /** A page of the channel's history behind an offset. */
+  readonly readBetween = (range: { after: number; through?: number }): Promise<HistoryPage> => {
+    const { store, channel, limits } = this.#options;
+    return store.read({ channel, limits, limit: PAGE_ENTRIES, maxBytes: PAGE_BYTES, ...range });
+  };
+
   close(): void {
     this.#closed = true;
     this.#waiting.clear();
@@ -110,7 +134,7 @@ export class ChannelCursor {
     this.#waiting.clear();
     let at = from;
     for (let more = true; more && !this.#closed;) {
-      const page = await this.#page(at);
+      const page = await this.readBetween({ after: at.offset });
       if (this.#closed) return;
       if (!continues(page, at)) return this.#lose(page, at);
       for (const entry of page.entries) this.#advance(entry);
@@ -120,19 +144,17 @@ export class ChannelCursor {
     }
   }
 
-  #page({ offset }: Position): Promise<HistoryPage> {
-    const { store, channel, limits } = this.#options;
-    return store.read({ channel, limits, after: offset, limit: PAGE_ENTRIES, maxBytes: PAGE_BYTES });
-  }
-
   #advance({ frame, offset }: HistoryEntry): void {
     if (this.#at === undefined) return;
     this.#at = { epoch: this.#at.epoch, offset };
-    this.#options.deliver(withOffset(frame, offset));
+    const publication = withOffset(frame, offset);
+    this.#tail?.push(publication);
+    this.#options.deliver(publication);
   }
 
   #lose({ epoch, offset }: HistoryPage, at: Position): void {
     this.#at = { epoch, offset };
+    this.#tail = undefined;
     this.#options.lost(epoch === at.epoch ? 'gone' : 'new_epoch');
   }
 }

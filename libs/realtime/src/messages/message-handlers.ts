@@ -21,6 +21,15 @@ export function answer(connection: Connection, message: Message, data: unknown):
   if (message.id !== undefined) connection.sendPayload(JSON.stringify({ id: message.id, data }));
 }
 
+/** The same with data that is encoded already. */
+export function answerEncoded(connection: Connection, { id }: Message, data: Uint8Array): void {
+  if (id === undefined) return;
+  const head = Buffer.from(`{"id":${JSON.stringify(id)},"data":`);
+  connection.sendPayload(Buffer.concat([head, data, CLOSING_BRACE]));
+}
+
+const CLOSING_BRACE = Buffer.from('}');
+
 /** Handlers of the system's own events (`$subscribe`, …). */
 export class SystemHandlers {
   readonly #handlers = new Map<string, MessageHandler>();

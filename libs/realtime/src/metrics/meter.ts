@@ -37,6 +37,7 @@ export type GaugeName = keyof typeof GAUGES;
 /** One number, or numbers by label value where the gauge has a label. */
 export type GaugeReading = number | ReadonlyMap<string, number> | undefined;
 export type HandshakeOutcome = 'accepted' | 'abandoned' | ErrorCode;
+export type RecoveryOutcome = 'recovered' | 'lost';
 export type PublicationOutcome = 'announced' | 'duplicate' | 'unavailable' | 'refused';
 
 // 1005 and 1006 never travel, but are how most connections end.
@@ -85,6 +86,11 @@ export class RealtimeMetrics implements OnApplicationShutdown {
   readonly #handshakes = this.#labelled('aerie_handshakes_total', 'Handshakes by outcome', 'outcome');
   readonly #errors = this.#labelled('aerie_message_errors_total', 'Error replies by code', 'code');
   readonly #publications = this.#labelled('aerie_publications_total', 'Publications by outcome', 'outcome');
+  readonly #recoveries = this.#labelled(
+    'aerie_recoveries_total',
+    'Subscriptions that came with a position, by outcome',
+    'outcome',
+  );
   readonly #handshakeSeconds = this.#histogram(
     'aerie_handshake_duration_seconds',
     'Upgrade request to answer',
@@ -109,6 +115,11 @@ export class RealtimeMetrics implements OnApplicationShutdown {
 
   messageError(code: ErrorCode): void {
     this.#errors.inc({ code });
+  }
+
+  /** One subscription that came with a position. */
+  recovery(outcome: RecoveryOutcome): void {
+    this.#recoveries.inc({ outcome });
   }
 
   publication(outcome: PublicationOutcome): void {

@@ -70,7 +70,9 @@ describe('the channels of a node', () => {
     publish('a');
     const second = enter();
     await Promise.all([
-      channels.join(second.connection, 'room:1', () => second.connection.sendPayload('[reply]')),
+      channels.join(second.connection, 'room:1', {
+        before: () => second.connection.sendPayload('[reply]'),
+      }),
       pass(0),
     ]);
     publish('b');
@@ -91,13 +93,30 @@ describe('the channels of a node', () => {
     expect(channels.leave(connection, 'room:1')).toBe(false);
   });
 
-  it('let nobody in who is there already, or went away meanwhile', async () => {
+  it('let who is there already join again, between two publications and without effect', async () => {
+    const { channels, enter, publish, registry, backplane } = setUp();
+    const { connection, wire } = enter();
+    const before = (): void => connection.sendPayload('[reply]');
+    await Promise.all([channels.join(connection, 'room:1', { before }), pass(0)]);
+    publish('a');
+    const again = channels.join(connection, 'room:1', { before });
+    await pass(0);
+    await expect(again).resolves.toBe(true);
+    publish('b');
+    await pass(1);
+    expect(wire.text).toBe('[reply]a[reply]b');
+    channels.leave(connection, 'room:1');
+    expect([registry.channels, backplane.hears.size]).toEqual([0, 0]);
+  });
+
+  it('let nobody in whose preparation failed, or who went away meanwhile', async () => {
     const { channels, enter, registry, backplane } = setUp();
     backplane.latencyMs = () => 100;
     const { connection } = enter();
-    const both = Promise.all([channels.join(connection, 'room:1'), channels.join(connection, 'room:1')]);
+    const failing = channels.join(connection, 'room:1', { prepare: () => Promise.reject(new Error('no')) });
+    const refused = expect(failing).rejects.toThrow('no');
     await pass(100);
-    await expect(both).resolves.toEqual([true, false]);
+    await refused;
     const late = channels.join(connection, 'room:2');
     connection.ended();
     registry.remove(connection, END);

@@ -17,6 +17,14 @@ export interface NodeChannelsOptions {
   readonly cursors?: Pick<NodeCursors, 'follow' | 'release'>;
 }
 
+/** What a join does beside making a member. */
+export interface JoinSteps {
+  /** Awaited once the backplane listens. */
+  readonly prepare?: () => Promise<void>;
+  /** Runs in the step of the join, before the channel's first frame; for who is a member already, between two frames. */
+  readonly before?: () => void;
+}
+
 interface Channel {
   /** Resolves when the backplane acknowledged the subscription and, with a history, the node knows its place in it. */
   ready: Promise<void>;
@@ -41,24 +49,24 @@ export class NodeChannels {
   }
 
   /**
-   * Makes `connection` a member once the backplane listens; `before` runs in the same step, before the channel's first
-   * frame. False if it is one already or is gone. Rejects with `BackplaneUnavailable` if the backplane can't.
+   * Makes `connection` a member once the backplane listens. True if it is one then, false if it is gone. Rejects with
+   * `BackplaneUnavailable` if the backplane, or a step, can't.
    */
-  async join(
-    connection: Connection,
-    channel: string,
-    before: () => void = () => undefined,
-  ): Promise<boolean> {
+  async join(connection: Connection, channel: string, { prepare, before }: JoinSteps = {}): Promise<boolean> {
     const entry = this.#hold(channel);
     try {
       await entry.ready;
+      if (prepare !== undefined) await prepare();
     } catch (error) {
       this.#release(channel);
       throw error;
     }
     if (this.#enter(connection, channel, before)) return true;
+    const isMember = connection.isOpen && connection.channels.has(channel);
+    if (isMember) this.#options.fanout.settle(channel, connection);
+    if (isMember) before?.();
     this.#release(channel);
-    return false;
+    return isMember;
   }
 
   /** The same for a channel that the server gives (a user's own): with the backplane away it joins now and hears later. */

@@ -7,6 +7,7 @@ import { ChannelRules } from '../channels/channel-rules.js';
 import { ChannelHistories } from '../history/channel-histories.js';
 import { HeldBack } from '../history/held-back.js';
 import { NodeCursors } from '../history/node-cursors.js';
+import { Recovery } from '../history/recovery.js';
 import { ResyncNotices } from '../history/resync-notices.js';
 import { History } from '../history/history.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
@@ -74,6 +75,11 @@ export const PUBLISHING: readonly Provider[] = [
     ) => new NodeCursors({ histories, fanout, notices, metrics }),
   },
   {
+    provide: Recovery,
+    inject: [NodeCursors, RealtimeMetrics],
+    useFactory: (cursors: NodeCursors, metrics: RealtimeMetrics) => new Recovery({ cursors, metrics }),
+  },
+  {
     provide: NodeChannels,
     inject: [ConnectionRegistry, Backplane, LocalFanout, NodeCursors],
     useFactory: (
@@ -85,9 +91,9 @@ export const PUBLISHING: readonly Provider[] = [
   },
   {
     provide: ChannelMessages,
-    inject: [ChannelAccess, NodeChannels, Publisher],
-    useFactory: (access: ChannelAccess, channels: NodeChannels, publisher: Publisher) =>
-      new ChannelMessages({ access, channels, publisher }),
+    inject: [ChannelAccess, NodeChannels, Publisher, Recovery],
+    useFactory: (access: ChannelAccess, channels: NodeChannels, publisher: Publisher, recovery: Recovery) =>
+      new ChannelMessages({ access, channels, publisher, recovery }),
   },
   {
     provide: HistoryMessages,

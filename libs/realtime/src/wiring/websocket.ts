@@ -12,6 +12,7 @@ import { HandshakeLog } from '../handshake/handshake-log.js';
 import type { Platform } from '../handshake/handshake-request.js';
 import { OriginPolicy } from '../handshake/origin.js';
 import { Quarantine } from '../handshake/quarantine.js';
+import { NodeCursors } from '../history/node-cursors.js';
 import { HttpEdge } from '../http/http-edge.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
@@ -45,7 +46,7 @@ export const WEBSOCKET: readonly Provider[] = [
   },
   {
     provide: Greeting,
-    inject: [NODE_NAME, REALTIME_OPTIONS, SystemHandlers, NodeChannels, RealtimeMetrics],
+    inject: [NODE_NAME, REALTIME_OPTIONS, SystemHandlers, NodeChannels, NodeCursors, RealtimeMetrics],
     useFactory: greeting,
   },
   {
@@ -104,6 +105,7 @@ function greeting(
   options: RealtimeOptions,
   system: SystemHandlers,
   channels: NodeChannels,
+  cursors: NodeCursors,
   metrics: RealtimeMetrics,
 ): Greeting {
   const {
@@ -113,7 +115,15 @@ function greeting(
     handlerDeadlineMs: deadlineMs,
   } = limitsOf(options);
   const limits = { messagesPerSecond, burst, concurrency, deadlineMs };
-  return new Greeting({ node, heartbeat: heartbeatOf(options), limits, system, channels, metrics });
+  return new Greeting({
+    node,
+    heartbeat: heartbeatOf(options),
+    limits,
+    system,
+    channels,
+    positionOf: (channel) => cursors.get(channel)?.position,
+    metrics,
+  });
 }
 
 function entrance(

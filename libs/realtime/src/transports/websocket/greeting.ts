@@ -1,4 +1,4 @@
-import { CLOSE, SYSTEM, userChannel, type Welcome } from '@aerie/protocol';
+import { CLOSE, type Position, SYSTEM, userChannel, type Welcome } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
 import type { Connection } from '../../connections/connection.js';
 import type { HeartbeatOptions } from '../../connections/heartbeat.js';
@@ -27,6 +27,8 @@ export interface GreetingOptions {
   };
   readonly system: SystemHandlers;
   readonly channels: NodeChannels;
+  /** Where a channel stands on this node, where it has a history. */
+  readonly positionOf: (channel: string) => Position | undefined;
   readonly metrics: RealtimeMetrics;
 }
 
@@ -70,6 +72,7 @@ export class Greeting implements Greeter {
 
   #frame({ connection, endpoint }: ClientFacade): Welcome {
     const { session, transport, id } = connection;
+    const channel = userChannel(session.user);
     return {
       connection: id,
       user: session.user,
@@ -78,7 +81,7 @@ export class Greeting implements Greeter {
       heartbeat: this.#options.heartbeat,
       maxFrameBytes: endpoint.maxFrameBytes,
       transport,
-      channels: { [userChannel(session.user)]: {} },
+      channels: { [channel]: this.#options.positionOf(channel) ?? {} },
     };
   }
 
