@@ -29,6 +29,8 @@ export interface SessionRecorderOptions {
 }
 
 const CONNECTIONS_PER_WRITE = 500;
+/** So long the first of several waits for the others: many writes of one connection each would cost more than the connects. */
+const GATHER_MS = 5;
 /** While the store is away those who come and go pile up. */
 const MOST_PENDING = 100_000;
 /** So many are written anew at once, and after so long the next: 1,000 a second. */
@@ -127,7 +129,8 @@ export class SessionRecorder {
   recordOf({ id, transport, address, openedAt, session }: Connection): ConnectionRecord {
     const { node } = this.#options;
     const { tenant, expiresAt = null } = session;
-    return { id, node, ...(tenant !== undefined && { tenant }), transport, address, openedAt, expiresAt };
+    const record = { id, node, transport, address, openedAt, expiresAt };
+    return tenant === undefined ? record : { ...record, tenant };
   }
 
   #work(): void {
@@ -136,9 +139,9 @@ export class SessionRecorder {
     this.#working = this.#writeAll();
   }
 
-  // Everything of one turn of the loop travels together; one write is answered before the next, so that order is kept.
+  // What comes within a moment travels together; one write is answered before the next, so that order is kept.
   async #writeAll(): Promise<void> {
-    await endOfTurn();
+    await pause(GATHER_MS);
     let isWritten = true;
     while (this.#pending.size > 0 && isWritten) {
       const lease = this.#options.lease();
@@ -154,17 +157,18 @@ export class SessionRecorder {
     const changes = this.#pending.take(CONNECTIONS_PER_WRITE);
     const written = await this.#options.sessions.write(lease, changes).catch(() => undefined);
     const unwritten = changes.filter((_, index) => written?.[index]?.ok !== true);
-    if (round === this.#round) this.#pending.putBack(unwritten);
+    if (unwritten.length > 0 && round === this.#round) this.#pending.putBack(unwritten);
     if (written !== undefined) this.#tell(changes, written);
     return unwritten.length === 0;
   }
 
   #tell(changes: readonly SessionChange[], written: readonly Written[]): void {
     const { onEvents, onSurplus } = this.#options;
-    onEvents(written.flatMap((answer) => (answer.ok ? answer.events : [])));
-    for (const [index, { user }] of changes.entries()) {
-      const answer = written[index];
-      if (answer?.ok === true && answer.surplus.length > 0) onSurplus(user, answer.surplus);
+    for (const [index, answer] of written.entries()) {
+      const { user } = changes[index] ?? {};
+      if (!answer.ok || user === undefined) continue;
+      if (answer.events.length > 0) onEvents(answer.events);
+      if (answer.surplus.length > 0) onSurplus(user, answer.surplus);
     }
   }
 
@@ -180,12 +184,6 @@ export class SessionRecorder {
     this.#hasForgotten = true;
     this.#logger.warn('too many connections came and went while Redis is away: the oldest are not told of');
   }
-}
-
-function endOfTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 function pause(ms: number): Promise<void> {

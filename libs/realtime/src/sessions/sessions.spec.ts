@@ -42,11 +42,11 @@ const idsOf = async (user: string): Promise<readonly string[]> =>
   (await registry.ofUser(user)).connections.map(({ id }) => id);
 
 describe('a connection', () => {
-  it('is written behind the connect, with all others of the same turn in one write', async () => {
+  it('is written behind the connect, with all others of the same moment in one write', async () => {
     const one = await start('one');
     const connections = [one.connect('alice'), one.connect('alice'), one.connect('bob')];
     expect(registry.writes).toEqual([]);
-    await pass(1);
+    await pass(10);
     expect(registry.writes.map(({ length }) => length)).toEqual([3]);
     expect(await idsOf('alice')).toEqual(connections.slice(0, 2).map(({ id }) => id));
   });
@@ -58,7 +58,7 @@ describe('a connection', () => {
       true,
       false,
     ]);
-    await pass(1);
+    await pass(10);
     expect(await two.sessions.isOnline('alice')).toBe(true);
     expect(await two.sessions.connectionsOf('alice')).toMatchObject([{ node: 'one' }]);
     expect(await one.sessions.connectionsOf('alice')).toMatchObject([{ node: 'one', channels: [] }]);
@@ -92,7 +92,7 @@ describe('a connection', () => {
   it('gets its grace from its end on, however late that is written', async () => {
     const one = await start('one');
     const connection = one.connect('alice');
-    await pass(1);
+    await pass(10);
     registry.away = 'before';
     one.end(connection);
     await pass(8_000);
@@ -232,7 +232,7 @@ describe('a limit per user', () => {
     const [one, two] = [await start('one', limit), await start('two', limit)];
     expect(await one.sessions.hasRoom('alice')).toBe(true);
     const connection = one.connect('alice');
-    await pass(1);
+    await pass(10);
     const refused = two.sessions.hasRoom('alice');
     await pass(300);
     expect(await refused).toBe(false);
@@ -245,7 +245,7 @@ describe('a limit per user', () => {
   it('is nobody’s question while the store is away or slow', async () => {
     const one = await start('one', limit);
     one.connect('alice');
-    await pass(1);
+    await pass(10);
     registry.away = 'before';
     expect(await one.sessions.hasRoom('alice')).toBe(true);
     vi.spyOn(registry, 'hold').mockReturnValue(new Promise(() => undefined));
@@ -258,9 +258,9 @@ describe('a limit per user', () => {
     const replace: UserLimit = { max: 1, overflow: 'replace' };
     const [one, two] = [await start('one', replace), await start('two', replace)];
     const oldest = one.connect('alice');
-    await pass(5);
+    await pass(10);
     two.connect('alice');
-    await pass(5);
+    await pass(10);
     expect([two.replaced, one.replaced]).toEqual([[oldest.id], []]);
   });
 });
@@ -280,7 +280,7 @@ describe('a node that stops', () => {
   it('keeps its lease, for others to sweep, where it could not write what it had to', async () => {
     const one = await start('one');
     const connection = one.connect('alice');
-    await pass(1);
+    await pass(10);
     registry.away = 'before';
     one.end(connection, 1000);
     const stopped = one.sessions.stop();
