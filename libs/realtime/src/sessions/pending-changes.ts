@@ -64,8 +64,10 @@ export class PendingChanges {
     }
   }
 
-  clear(): void {
-    this.#changes.clear();
+  /** Forgets what is about connections that the store has known: what is left is news of those that it never heard of. */
+  forgetKnown(): void {
+    for (const [id, { enter }] of this.#changes)
+      if (enter === undefined || enter.again) this.#changes.delete(id);
   }
 }
 

@@ -96,7 +96,7 @@ export class SessionRecorder {
   /** What the store had of this node was cleared by others, who told of it. */
   drop(): void {
     this.#round += 1;
-    this.#pending.clear();
+    this.#pending.forgetKnown();
   }
 
   /** Writes what it can within `deadlineMs` and stops. True where the store knows everything. */

@@ -159,6 +159,19 @@ describe('a node that is gone', () => {
     expect(typesOf('carol')).toEqual(['connected', 'online']);
   });
 
+  it('tells of those who came while it was cut off, when it begins anew', async () => {
+    const one = await dead();
+    await pass(11_000);
+    const late = one.connect('late');
+    await pass(9_000);
+    directory.awayFor.clear();
+    await pass(4_000);
+    expect(late.closedWith).toBe(CLOSE.goingAway);
+    await pass(40_000);
+    expect(typesOf('late')).toEqual(['connected', 'online', 'disconnected', 'offline']);
+    expect(told()).toHaveLength(12);
+  });
+
   it('whose last writes come late leaves no ghost: they are refused', async () => {
     const one = await dead();
     await pass(11_000);
