@@ -6,7 +6,8 @@ export type ChannelState =
   | { readonly status: 'idle' }
   /** Asked for, or to be asked for as soon as there is a connection. */
   | { readonly status: 'subscribing' }
-  | { readonly status: 'subscribed' }
+  /** `recovered`: after a reconnect, whether it went on where it was. Absent where there was nothing to go on from. */
+  | { readonly status: 'subscribed'; readonly recovered?: boolean }
   /** The server said no; only `subscribe()` asks again. */
   | { readonly status: 'refused'; readonly error: RealtimeError }
   /** The server took it back; only `subscribe()` asks again. */

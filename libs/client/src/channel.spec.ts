@@ -37,6 +37,21 @@ function heard(): { text: string }[] {
   return seen;
 }
 
+function say(offset: number) {
+  return { event: 'say', channel: 'user:alice', data: { text: String(offset) }, offset };
+}
+
+/** The channel that the server gives, at a position. */
+async function ownChannel(position: { epoch: string; offset: number }) {
+  server.greet = (peer) => peer.welcome({ channels: { 'user:alice': position } });
+  const own = realtime.channel('user:alice');
+  const seen: string[] = [];
+  own.on('say', ({ text }) => seen.push(text));
+  const first = await server.connection();
+  await vi.waitFor(() => expect(own.state.status).toBe('subscribed'));
+  return { own, seen, first };
+}
+
 describe('subscribing', () => {
   it('happens at the first listener, once', async () => {
     const room = realtime.channel('room:7');
@@ -157,6 +172,36 @@ describe('after a reconnect', () => {
     await vi.waitFor(() => expect(seen).toHaveLength(4));
     expect(asked.data).toEqual({ channel: 'room:7', position: { epoch: 'e1', offset: 4 } });
     expect(seen.map(({ text }) => text)).toEqual(['four', '5', '6', '7']);
+  });
+
+  it('passes on what comes live in a channel that the server gave only behind what it had missed', async () => {
+    const { own, seen, first } = await ownChannel({ epoch: 'e1', offset: 1 });
+    first.send(say(2));
+    await vi.waitFor(() => expect(seen).toEqual(['2']));
+    server.greet = (peer) => {
+      peer.welcome({ channels: { 'user:alice': { epoch: 'e1', offset: 4 } } });
+      peer.send(say(5));
+    };
+    first.cut();
+    const second = await server.connection();
+    const publications = [3, 4, 5].map(say);
+    const asked = await second.reply('$subscribe', {
+      data: { channel: 'user:alice', epoch: 'e1', offset: 5, recovered: true, publications },
+    });
+    second.send(say(6));
+    await vi.waitFor(() => expect(seen).toEqual(['2', '3', '4', '5', '6']));
+    expect(asked.data).toEqual({ channel: 'user:alice', position: { epoch: 'e1', offset: 2 } });
+    expect(own.state).toEqual({ status: 'subscribed', recovered: true });
+  });
+
+  it('asks for nothing in a channel that the server gave where nothing was missed', async () => {
+    const { own, first } = await ownChannel({ epoch: 'e1', offset: 1 });
+    first.cut();
+    const second = await server.connection();
+    await vi.waitFor(() => expect(own.state).toEqual({ status: 'subscribed', recovered: true }));
+    realtime.send('after');
+    await second.receive('after');
+    expect(second.events).toEqual(['after']);
   });
 
   it('says so when it could not go on', async () => {

@@ -84,7 +84,8 @@ export class Membership {
     const position = events.position();
     const { channels } = exchange.welcome;
     const given = Object.hasOwn(channels, channel) ? channels[channel] : undefined;
-    if (given && !position) return this.#joined('given', { channel, ...given });
+    if (given && isUpToDate(given, position))
+      return this.#joined('given', { channel, ...given, ...(position && { recovered: true }) });
     this.#ask(SYSTEM.subscribe, {
       data: { channel, ...(position && { position }) },
       reply: (data) => this.#joined(given ? 'given' : 'joined', data),
@@ -134,6 +135,11 @@ export class Membership {
     this.#request = request;
     this.#options.exchange.ask({ event, data, own: true }, { reply: current(reply), fail: current(fail) });
   }
+}
+
+/** Whether nothing was missed since: no need to ask. */
+function isUpToDate(given: Partial<Position>, position: Position | undefined): boolean {
+  return !position || (given.epoch === position.epoch && given.offset === position.offset);
 }
 
 interface Asking {

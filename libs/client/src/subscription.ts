@@ -33,6 +33,8 @@ export class Subscription {
   #state: ChannelState = IDLE;
   #reply: SubscribeReply | undefined;
   #position: Position | undefined;
+  /** Live frames of a channel that the server gave, while the reply that must come before them is under way. */
+  #early: PublicationFrame[] = [];
 
   constructor(channel: string, ports: SubscriptionPorts) {
     this.channel = channel;
@@ -73,6 +75,7 @@ export class Subscription {
     this.#enter(IDLE);
     this.#reply = undefined;
     this.#position = undefined;
+    this.#early = [];
     for (const listeners of [this.events, this.states, this.resyncs]) listeners.clear();
     this.#rejectJoining(unavailable('Unsubscribed'));
     return new Promise((resolve) => {
@@ -87,6 +90,7 @@ export class Subscription {
 
   cut(): void {
     this.#reply = undefined;
+    this.#early = [];
     if (this.#state.status === 'subscribed') this.#enter({ status: 'subscribing' });
     this.#membership.cut();
   }
@@ -97,11 +101,8 @@ export class Subscription {
   }
 
   publish(frame: PublicationFrame): void {
-    if (this.#position && frame.offset !== undefined) {
-      if (frame.offset <= this.#position.offset) return;
-      this.#position = { epoch: this.#position.epoch, offset: frame.offset };
-    }
-    this.events.emit(frame.event, frame.data, frame);
+    if (this.#state.status === 'subscribing') this.#early.push(frame);
+    else this.#pass(frame);
   }
 
   /** Frames are lost; the channel goes on at the position. */
@@ -118,6 +119,14 @@ export class Subscription {
     this.#enter({ status: 'unsubscribed', reason });
   }
 
+  #pass(frame: PublicationFrame): void {
+    if (this.#position && frame.offset !== undefined) {
+      if (frame.offset <= this.#position.offset) return;
+      this.#position = { epoch: this.#position.epoch, offset: frame.offset };
+    }
+    this.events.emit(frame.event, frame.data, frame);
+  }
+
   #join(): void {
     this.#settleLeaving();
     this.#enter({ status: 'subscribing' });
@@ -128,9 +137,11 @@ export class Subscription {
     const { reply, position, publications } = readSubscribeReply(this.channel, data);
     this.#reply = reply;
     if (reply.recovered === false && this.#position) this.resync('not recovered', position);
-    for (const publication of publications) this.publish(publication);
+    for (const publication of publications) this.#pass(publication);
     this.#position = position;
-    this.#enter({ status: 'subscribed' });
+    const { recovered } = reply;
+    this.#enter({ status: 'subscribed', ...(recovered !== undefined && { recovered }) });
+    for (const frame of this.#early.splice(0)) this.#pass(frame);
     for (const { resolve } of this.#joining.splice(0)) resolve(reply);
   }
 
