@@ -1,11 +1,13 @@
 import 'reflect-metadata';
-import { RealtimeService } from '@aerie/realtime';
+import { Global, Module } from '@nestjs/common';
+import { Backplane, driverToken, RealtimeService } from '@aerie/realtime';
 import type { ReceivedFrame, TestClient } from '@aerie/realtime/testing';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { startHistoryApp } from './support/history-apps.js';
-import type { NestApp } from './support/nest-app.js';
+import { CHANNELS, startHistoryApp } from './support/history-apps.js';
+import { type NestApp, startNestApp } from './support/nest-app.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
+import { SlowBackplane } from './support/slow-backplane.js';
 
 const WAIT = { timeout: 15_000, interval: 10 };
 const ROOM = 'room:1';
@@ -133,6 +135,30 @@ describe('two nodes with histories on one Redis', () => {
       }
     },
   );
+});
+
+describe('an application whose channels have histories', () => {
+  it('does not boot on a Redis that may evict them', async () => {
+    const redis = await startRedis({ args: ['--maxmemory', '100mb', '--maxmemory-policy', 'volatile-lru'] });
+    try {
+      await expect(startHistoryApp({ redisUrl: redis.url })).rejects.toThrow(/volatile-lru.*noeviction/);
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  it('does not boot beside a backplane whose technology has none', async () => {
+    const backplane = new SlowBackplane();
+    @Global()
+    @Module({
+      providers: [{ provide: driverToken(Backplane), useValue: backplane }],
+      exports: [driverToken(Backplane)],
+    })
+    class ForeignBackplane {}
+    const metadata = { imports: [ForeignBackplane] };
+    await expect(startNestApp(metadata, { realtime: { channels: CHANNELS } })).rejects.toThrow(/"slow"/);
+    await (await startNestApp(metadata)).close();
+  });
 });
 
 function counts({ received }: TestClient): unknown[] {

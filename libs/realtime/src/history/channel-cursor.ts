@@ -76,9 +76,9 @@ export class ChannelCursor {
   receive(live: LiveFrame): void {
     this.active = true;
     if (!this.#behind && this.#take(live)) return;
-    this.#waiting.add(live);
-    // The node's rounds try again where this fails.
+    // A reading that begins now brings this one, too. Where it fails, the node's rounds begin another.
     if (!this.#behind) void this.catchUp().catch(() => undefined);
+    else if (!this.isStuck) this.#waiting.add(live);
   }
 
   /** Compares with where the channel is, and reads on if that is elsewhere. */

@@ -1,5 +1,7 @@
 import type { Position } from '@aerie/protocol';
+import { Logger } from '@nestjs/common';
 import type { RealtimeMetrics } from '../metrics/meter.js';
+import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { LocalFanout } from '../publishing/local-fanout.js';
 import { ChannelCursor } from './channel-cursor.js';
 import type { ChannelHistories } from './channel-histories.js';
@@ -35,6 +37,7 @@ interface Followed {
  */
 export class NodeCursors {
   readonly #options: NodeCursorsOptions;
+  readonly #logger = new Logger('AerieHistory');
   readonly #followed = new Map<string, Followed>();
   #timer: NodeJS.Timeout | undefined;
   #checking = false;
@@ -98,7 +101,7 @@ export class NodeCursors {
       healed: () => metrics.heals.inc(),
     });
     this.#followed.set(channel, { cursor, dueAt: idleUntil(performance.now()) });
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#timer ??= setInterval(() => void this.#round(), TICK_MS).unref();
     return cursor;
   }
 
@@ -113,13 +116,16 @@ export class NodeCursors {
     this.#options.notices.begin(channel, reason, (): Position | undefined => cursor.position);
   }
 
-  #tick(): void {
+  async #round(): Promise<void> {
     if (this.#checking) return;
-    const due = this.#due(performance.now());
-    if (due.length > 0) void this.#check(due);
+    this.#checking = true;
+    for (let due = this.#due(); due.length > 0; due = this.#due())
+      await Promise.all(due.map((followed) => this.#check(followed)));
+    this.#checking = false;
   }
 
-  #due(now: number): readonly Followed[] {
+  #due(): readonly Followed[] {
+    const now = performance.now();
     const due: Followed[] = [];
     for (const followed of this.#followed.values()) {
       const { cursor } = followed;
@@ -132,17 +138,16 @@ export class NodeCursors {
     return due;
   }
 
-  async #check(due: readonly Followed[]): Promise<void> {
-    this.#checking = true;
-    await Promise.all(due.map((followed) => this.#checkOne(followed)));
-    this.#checking = false;
-  }
-
-  async #checkOne(followed: Followed): Promise<void> {
+  async #check(followed: Followed): Promise<void> {
     try {
       await followed.cursor.check();
       followed.dueAt = idleUntil(performance.now());
-    } catch {
+    } catch (error) {
+      if (!(error instanceof BackplaneUnavailable))
+        this.#logger.error(
+          'a channel could not be checked',
+          error instanceof Error ? error.stack : undefined,
+        );
       followed.dueAt = retryAt(performance.now());
     }
   }
