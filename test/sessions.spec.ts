@@ -10,6 +10,7 @@ import { describe, type ExpectStatic, it, type TestContext, vi } from 'vitest';
 import { startGateway, tokenFor } from './support/gateway.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
 import { SessionNode } from './support/session-node.js';
+import { startTcpProxy } from './support/tcp-proxy.js';
 
 const LEASE_MS = 2_000;
 const SOON = { timeout: 5_000, interval: 25 };
@@ -240,6 +241,31 @@ describe.concurrent('sessions over several nodes', () => {
     expect(cluster.eventsOf('ann')[2]).toMatchObject({ code: 1001, reason: 'going away' });
     await noGhosts(cluster, [], expect);
   });
+
+  it(
+    'closes everyone of a node that was cut off from Redis alone for so long that it was swept',
+    { timeout: 90_000 },
+    async ({ expect, onTestFinished }) => {
+      const { cluster, second } = await clusterOf({ onTestFinished }, ['two', 'three']);
+      const proxy = await startTcpProxy(cluster.redis.port);
+      onTestFinished(() => proxy.close());
+      const first = await cluster.start('one', { REDIS_URL: `redis://127.0.0.1:${proxy.port}` });
+      const ann = await first.connect('ann');
+      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
+      proxy.setMode('cut');
+      const late = await first.connect('late');
+      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toContain('offline'), SWEPT);
+      expect([ann, late].map(({ socket }) => socket.readyState)).toEqual([1, 1]);
+      proxy.setMode('pass');
+      expect(await ann.closed).toMatchObject({ code: 1001 });
+      expect(await late.closed).toMatchObject({ code: 1001 });
+      const story = ['connected', 'online', 'disconnected', 'offline'];
+      await vi.waitFor(() => expect(typesOf(cluster, 'late')).toEqual(story), SOON);
+      expect(typesOf(cluster, 'ann')).toEqual(story);
+      expect(cluster.timesTold(cluster.eventsOf('ann')[2]?.id ?? '')).toBe(1);
+      await noGhosts(cluster, [], expect);
+    },
+  );
 
   it(
     'tells the disconnect hook of the standalone gateway of one that was killed, by another one',

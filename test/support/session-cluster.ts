@@ -6,7 +6,7 @@ import { Tally } from '../../libs/realtime/src/metrics/meter.js';
 import { MemoryNodeDirectory } from '../../libs/realtime/src/memory/memory-node-directory.js';
 import { MemorySessionRegistry } from '../../libs/realtime/src/memory/memory-session-registry.js';
 import { BackplaneUnavailable } from '../../libs/realtime/src/publishing/backplane.js';
-import type { Lease, LeaseClaim, Renewal } from '../../libs/realtime/src/sessions/node-directory.js';
+import type { Lease, LeaseClaim, LeaseView } from '../../libs/realtime/src/sessions/node-directory.js';
 import type { SessionEvent } from '../../libs/realtime/src/sessions/session-event.js';
 import type { SessionChange, UserLimit, Written } from '../../libs/realtime/src/sessions/session-registry.js';
 import { sessionTimes } from '../../libs/realtime/src/sessions/session-times.js';
@@ -22,7 +22,7 @@ export class FaultyDirectory extends MemoryNodeDirectory {
   /** Nodes whose lease is lost by their next renewal. */
   readonly lostFor = new Set<string>();
 
-  override async renew(claim: LeaseClaim): Promise<Renewal> {
+  override async renew(claim: LeaseClaim): Promise<LeaseView> {
     if (this.awayFor.has(claim.info.node)) throw AWAY;
     if (this.lostFor.delete(claim.info.node)) await this.withdraw(claim.fence);
     return { ...(await super.renew(claim)), origin: this.origin };

@@ -71,7 +71,7 @@ export {
   type LeaseState,
   NodeDirectory,
   type NodeInfo,
-  type Renewal,
+  type LeaseView,
   type SweepTimes,
 } from './sessions/node-directory.js';
 export { type Revocation, RevocationLog } from './sessions/revocations.js';

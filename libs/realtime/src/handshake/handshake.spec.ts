@@ -103,7 +103,7 @@ function setUp({ maxConnections = 10, ...options }: Setup = {}) {
     sessionGuard,
     authentication,
     registry,
-    sessions: { hasRoom: async () => true },
+    places: { hasRoom: async () => true },
     firstMessage: true,
     maxConnectionsPerUser: undefined,
     overflow: 'refuse',

@@ -5,7 +5,7 @@ import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { Session } from '../connections/session.js';
 import { within } from '../deadline.js';
 import { Refusal } from '../refusal.js';
-import type { Sessions } from '../sessions/sessions.js';
+import type { UserPlaces } from '../sessions/user-places.js';
 import type { HandshakeRequest } from './authenticator.js';
 import type { FailureCounter } from './failure-counter.js';
 import type { HandshakeGuards } from './handshake-guards.js';
@@ -39,7 +39,7 @@ export interface HandshakeOptions {
   readonly sessionGuard: SessionGuard;
   readonly authentication: SessionAuthentication;
   readonly registry: ConnectionRegistry;
-  readonly sessions: Pick<Sessions, 'hasRoom'>;
+  readonly places: Pick<UserPlaces, 'hasRoom'>;
   /** Whether a client without a credential may authenticate by its first message. */
   readonly firstMessage: boolean;
   /** Connections per user, on all nodes together; undefined: no limit. */
@@ -175,7 +175,7 @@ export class Handshake {
   }
 
   async #limitAcrossNodes({ user }: Session, dryRun: boolean): Promise<Refusal | undefined> {
-    return (await this.#options.sessions.hasRoom(user, { dryRun })) ? undefined : tooManyOfUser();
+    return (await this.#options.places.hasRoom(user, { dryRun })) ? undefined : tooManyOfUser();
   }
 
   // Only what looks like guessing counts; a crowd behind one address that logs in correctly does not.

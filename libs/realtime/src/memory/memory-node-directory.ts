@@ -4,7 +4,7 @@ import {
   type LeaseState,
   NodeDirectory,
   type NodeInfo,
-  type Renewal,
+  type LeaseView,
   type SweepTimes,
 } from '../sessions/node-directory.js';
 
@@ -23,7 +23,7 @@ export class MemoryNodeDirectory extends NodeDirectory {
   readonly #swept = new Map<string, number>();
   readonly #sweeps = new Map<string, number>();
 
-  async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<Renewal> {
+  async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<LeaseView> {
     const now = Date.now();
     const leaseUntil = now + leaseMs;
     const state = this.#stateOf(fence, joins);

@@ -5,7 +5,7 @@ import {
   type LeaseState,
   NodeDirectory,
   type NodeInfo,
-  type Renewal,
+  type LeaseView,
   type SweepTimes,
 } from '../sessions/node-directory.js';
 import { unavailable } from './redis-fault.js';
@@ -32,7 +32,7 @@ export class RedisNodeDirectory extends NodeDirectory {
     client.on('ready', () => (this.#connections += 1));
   }
 
-  async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<Renewal> {
+  async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<LeaseView> {
     const { leases, infos, swept, sweeps } = this.#keys;
     const connections = this.#connections;
     const reply = await this.#ask(() =>
@@ -78,7 +78,7 @@ export class RedisNodeDirectory extends NodeDirectory {
 }
 
 function renewalOf([state, leaseUntil, origin, nodes, dead, sweepsDue]: RenewReply): Omit<
-  Renewal,
+  LeaseView,
   'reconnected'
 > {
   return {

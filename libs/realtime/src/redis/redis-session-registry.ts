@@ -5,8 +5,6 @@ import { NODE_LOST, type SessionEvent } from '../sessions/session-event.js';
 import {
   type ClaimOptions,
   type ConnectionRecord,
-  type Entering,
-  type Leaving,
   type SessionChange,
   SessionRegistry,
   type SweepStep,
@@ -14,9 +12,9 @@ import {
   type Written,
 } from '../sessions/session-registry.js';
 import { unavailable } from './redis-fault.js';
-import { type BucketKeys, RedisKeys } from './redis-keys.js';
+import { RedisKeys } from './redis-keys.js';
+import { SessionCommands } from './session-commands.js';
 import type { ChangeReply, DueReply, ScriptedPipeline, ScriptedRedis } from './session-scripts.js';
-import { BUCKETS, bucketOf } from './user-bucket.js';
 
 export interface RedisSessionRegistryOptions {
   readonly prefix?: string;
@@ -33,31 +31,25 @@ interface Indexed {
 type Fill = (pipeline: ScriptedPipeline) => void;
 
 const DEFAULT_CLAIM_MS = 30_000;
-/** An event that nobody acknowledges for so long is given up. */
-const EVENT_LIFE_MS = 3_600_000;
 const SWEPT_PER_BUCKET = 8;
-const DUE_PER_BUCKET = 50;
 
 /** A hash per user, in 64 slots; each change is one script. The client is the caller's and is not closed here. */
 export class RedisSessionRegistry extends SessionRegistry {
   readonly #client: ScriptedRedis;
-  readonly #buckets: readonly BucketKeys[];
-  readonly #claimMs: number;
+  readonly #commands: SessionCommands;
 
   /** @param client With the scripts of `SESSION_SCRIPTS`. */
   constructor(client: Redis, { prefix, claimMs = DEFAULT_CLAIM_MS }: RedisSessionRegistryOptions = {}) {
     super();
-    const keys = new RedisKeys(prefix);
     this.#client = client as ScriptedRedis;
-    this.#buckets = Array.from({ length: BUCKETS }, (_, bucket) => keys.sessions(bucket));
-    this.#claimMs = claimMs;
+    this.#commands = new SessionCommands(new RedisKeys(prefix), claimMs);
   }
 
   async write(lease: Lease, changes: readonly SessionChange[]): Promise<readonly Written[]> {
     const replies = await this.#pipelined<ChangeReply>((pipeline) => {
       for (const change of changes)
-        if (change.type === 'enter') this.#enter(pipeline, lease, change);
-        else this.#leave(pipeline, lease, { ...change, fence: lease.fence });
+        if (change.type === 'enter') this.#commands.enter(pipeline, lease, change);
+        else this.#commands.leave(pipeline, lease, { ...change, fence: lease.fence });
     });
     return replies.map(writtenOf);
   }
@@ -66,7 +58,14 @@ export class RedisSessionRegistry extends SessionRegistry {
     const found = await this.#indexed(fence);
     const replies = await this.#pipelined<ChangeReply>((pipeline) => {
       for (const { user, connection } of found)
-        this.#leave(pipeline, lease, { user, connection, graceMs: 0, ...NODE_LOST, fence, onlyFence: fence });
+        this.#commands.leave(pipeline, lease, {
+          user,
+          connection,
+          graceMs: 0,
+          ...NODE_LOST,
+          fence,
+          onlyThere: true,
+        });
     });
     return {
       state: found.length === 0 ? 'swept' : replies.some(([ok]) => ok === 0) ? 'refused' : 'more',
@@ -77,15 +76,11 @@ export class RedisSessionRegistry extends SessionRegistry {
 
   async claimDue(lease: Lease, { listening }: ClaimOptions): Promise<readonly SessionEvent[]> {
     const due = await this.#pipelined<DueReply>((pipeline) => {
-      for (const { due: users, events, unsaid } of this.#buckets)
-        pipeline.sessionDue(
-          [users, events, unsaid],
-          [lease.leaseUntil, flag(listening), this.#claimMs, EVENT_LIFE_MS, DUE_PER_BUCKET],
-        );
+      this.#commands.due(pipeline, lease, listening);
     });
     const users = due.flatMap(([overdue]) => overdue);
     const offline = await this.#pipelined<string[]>((pipeline) => {
-      for (const user of users) this.#offline(pipeline, lease, user);
+      for (const user of users) this.#commands.offline(pipeline, lease, user);
     });
     return [...due.flatMap(([, events]) => events), ...offline.flat()].map(eventOf);
   }
@@ -93,14 +88,14 @@ export class RedisSessionRegistry extends SessionRegistry {
   async acknowledge(events: readonly SessionEvent[]): Promise<void> {
     await this.#pipelined((pipeline) => {
       for (const { id, user } of events) {
-        const keys = this.#keysOf(user);
+        const keys = this.#commands.keysOf(user);
         pipeline.zrem(keys.unsaid, id).hdel(keys.events, id);
       }
     });
   }
 
   async ofUser(user: string): Promise<UserSessions> {
-    const fields = await this.#ask(() => this.#client.hgetall(this.#keysOf(user).user(user)));
+    const fields = await this.#ask(() => this.#client.hgetall(this.#commands.keysOf(user).user(user)));
     const { $online: online, ...connections } = fields;
     const records = Object.values(connections).map(
       (entry) => JSON.parse(entry.slice(entry.indexOf('{'))) as ConnectionRecord,
@@ -109,77 +104,21 @@ export class RedisSessionRegistry extends SessionRegistry {
   }
 
   async hold(user: string, max: number, holdMs: number): Promise<boolean> {
-    const keys = this.#keysOf(user);
+    const keys = this.#commands.keysOf(user);
     const held = this.#ask(() =>
       this.#client.sessionHold([keys.user(user), keys.held(user)], [max, holdMs, randomUUID()]),
     );
     return (await held) === 1;
   }
 
-  #enter(pipeline: ScriptedPipeline, lease: Lease, { user, record, told, again, limit }: Entering): void {
-    const keys = this.#keysOf(user);
-    const { leaseUntil, fence, node } = lease;
-    const { max = 0, overflow = '' } = limit ?? {};
-    pipeline.sessionEnter(
-      [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid, keys.held(user)],
-      [
-        leaseUntil,
-        fence,
-        node,
-        user,
-        record.id,
-        JSON.stringify(record),
-        flag(told),
-        flag(again),
-        this.#claimMs,
-        max,
-        overflow,
-      ],
-    );
-  }
-
-  #leave(
-    pipeline: ScriptedPipeline,
-    { leaseUntil }: Lease,
-    {
-      user,
-      connection,
-      graceMs,
-      code,
-      reason,
-      fence,
-      onlyFence = '',
-    }: Omit<Leaving, 'type'> & { fence: string; onlyFence?: string },
-  ): void {
-    const keys = this.#keysOf(user);
-    pipeline.sessionLeave(
-      [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid],
-      [leaseUntil, onlyFence, user, connection, graceMs, code, reason, this.#claimMs],
-    );
-  }
-
-  #offline(pipeline: ScriptedPipeline, { leaseUntil }: Lease, user: string): void {
-    const keys = this.#keysOf(user);
-    pipeline.sessionOffline(
-      [keys.user(user), keys.due, keys.events, keys.unsaid],
-      [leaseUntil, user, this.#claimMs],
-    );
-  }
-
   async #indexed(fence: string): Promise<readonly Indexed[]> {
     const members = await this.#pipelined<string[]>((pipeline) => {
-      for (const keys of this.#buckets) pipeline.srandmember(keys.index(fence), SWEPT_PER_BUCKET);
+      for (const keys of this.#commands.buckets) pipeline.srandmember(keys.index(fence), SWEPT_PER_BUCKET);
     });
     return members.flat().map((member) => {
       const space = member.indexOf(' ');
       return { connection: member.slice(0, space), user: member.slice(space + 1) };
     });
-  }
-
-  #keysOf(user: string): BucketKeys {
-    const keys = this.#buckets[bucketOf(user)];
-    if (keys === undefined) throw new Error('no such bucket');
-    return keys;
   }
 
   /** Many commands in one write; each settles for itself, and the first failure is everybody's. */
@@ -215,8 +154,4 @@ function eventsOf(reply: ChangeReply): readonly SessionEvent[] {
 
 function eventOf(text: string): SessionEvent {
   return JSON.parse(text) as SessionEvent;
-}
-
-function flag(value: boolean): string {
-  return value ? '1' : '0';
 }

@@ -42,7 +42,7 @@ export interface DeadLease {
 export type LeaseState = 'held' | 'absent' | 'swept';
 
 /** The answer to a renewal, and what the store knows of the others at that moment. */
-export interface Renewal {
+export interface LeaseView {
   readonly state: LeaseState;
   readonly leaseUntil: number;
   /** The unbroken life of the store's data: another one means that the latest writes may be lost. */
@@ -65,7 +65,7 @@ export interface SweepTimes {
 
 /** Port. Who else is there: a lease per node, in the store's own time. Rejects with `BackplaneUnavailable` where the store is away. */
 export abstract class NodeDirectory {
-  abstract renew(claim: LeaseClaim): Promise<Renewal>;
+  abstract renew(claim: LeaseClaim): Promise<LeaseView>;
   /**
    * Claims the sweeps of these leases, where they are still as dead as they were seen, and of those that are due again. The
    * same step writes the tombstone that answers `swept` to their node. A fence is given to one caller at a time.

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import type { Lease, LeaseState, NodeDirectory, NodeInfo, Renewal } from './node-directory.js';
+import type { Lease, LeaseState, NodeDirectory, NodeInfo, LeaseView } from './node-directory.js';
 import type { SessionTimes } from './session-times.js';
 
 /** DI token of this node's name. */
@@ -19,7 +19,7 @@ export interface LeaseEvents {
    */
   onAnew(former: readonly string[]): void;
   /** Held, and this is what the store knows of the others. */
-  onHeld(view: Renewal): void;
+  onHeld(view: LeaseView): void;
 }
 
 export interface NodeLeaseOptions {
@@ -150,7 +150,7 @@ export class NodeLease {
     return this.#join();
   }
 
-  #claim(fence: string, joins: boolean): Promise<Renewal> {
+  #claim(fence: string, joins: boolean): Promise<LeaseView> {
     const { directory, info, times } = this.#options;
     return directory.renew({
       info: info(),
@@ -161,7 +161,7 @@ export class NodeLease {
     });
   }
 
-  #take(fence: string, { leaseUntil, origin, nodes }: Renewal): void {
+  #take(fence: string, { leaseUntil, origin, nodes }: LeaseView): void {
     this.#lease = { node: this.#options.info().node, fence, leaseUntil };
     this.#origin = origin;
     this.#nodes = Math.max(1, nodes);

@@ -243,16 +243,16 @@ describe('a limit per user', () => {
 
   it('leaves no room on another node, and room again once the connection has ended', async () => {
     const [one, two] = [await start('one', limit), await start('two', limit)];
-    expect(await one.sessions.hasRoom('alice')).toBe(true);
+    expect(await one.sessions.places.hasRoom('alice')).toBe(true);
     const connection = one.connect('alice');
     await pass(10);
-    const refused = two.sessions.hasRoom('alice');
+    const refused = two.sessions.places.hasRoom('alice');
     await pass(300);
     expect(await refused).toBe(false);
-    const dryRun = two.sessions.hasRoom('alice', { dryRun: true });
+    const dryRun = two.sessions.places.hasRoom('alice', { dryRun: true });
     one.end(connection, 1000);
     await pass(300);
-    expect([await dryRun, await two.sessions.hasRoom('alice')]).toEqual([true, true]);
+    expect([await dryRun, await two.sessions.places.hasRoom('alice')]).toEqual([true, true]);
   });
 
   it('is nobody’s question while the store is away or slow', async () => {
@@ -260,9 +260,9 @@ describe('a limit per user', () => {
     one.connect('alice');
     await pass(10);
     registry.away = 'before';
-    expect(await one.sessions.hasRoom('alice')).toBe(true);
+    expect(await one.sessions.places.hasRoom('alice')).toBe(true);
     vi.spyOn(registry, 'hold').mockReturnValue(new Promise(() => undefined));
-    const slow = one.sessions.hasRoom('alice');
+    const slow = one.sessions.places.hasRoom('alice');
     await pass(500);
     expect(await slow).toBe(true);
   });

@@ -13,6 +13,7 @@ import { SessionRounds } from './session-rounds.js';
 import type { SessionTimes } from './session-times.js';
 import { StallGate } from './stall-gate.js';
 import { Sweeper } from './sweeper.js';
+import { UserPlaces } from './user-places.js';
 
 export interface SessionsOptions {
   readonly node: string;
@@ -39,9 +40,6 @@ export interface UserConnection extends ConnectionRecord {
   readonly channels?: readonly string[];
 }
 
-const HOLD_MS = 5_000;
-const HOLD_TIMEOUT_MS = 500;
-const HOLD_AGAIN_MS = 200;
 const CLOSE_MS = 2_000;
 const TELL_MS = 5_000;
 const EMPTY_MS = 1_000;
@@ -51,6 +49,7 @@ export class Sessions {
   readonly node: string;
   readonly gate: StallGate;
   readonly events: SessionEvents;
+  readonly places: UserPlaces;
   readonly #options: SessionsOptions;
   readonly #startedAt = Date.now();
   readonly #lease: NodeLease;
@@ -66,6 +65,7 @@ export class Sessions {
     this.node = node;
     this.#options = options;
     this.events = new SessionEvents(sessions);
+    this.places = new UserPlaces(sessions, limit);
     const onEvents = this.events.tell.bind(this.events);
     const listening = (): boolean => this.events.listening;
     const lease = new NodeLease({ directory, times, info: () => this.#info(), events: this.#leaseEvents() });
@@ -126,22 +126,6 @@ export class Sessions {
     return [...others, ...own];
   }
 
-  /**
-   * Keeps a place for one more connection of a user, or only looks whether there is one. While Redis is away there is: the
-   * node's own count decides then.
-   */
-  async hasRoom(user: string, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<boolean> {
-    const { limit } = this.#options;
-    if (limit === undefined || limit.overflow === 'replace') return true;
-    const ask = (): Promise<boolean> => this.#hold(user, limit.max, dryRun ? 0 : HOLD_MS);
-    if (await ask()) return true;
-    // A goodbye to another node may still be on its way.
-    await new Promise((resolve) => {
-      setTimeout(resolve, HOLD_AGAIN_MS);
-    });
-    return ask();
-  }
-
   /** The living nodes, this one as it is now; it alone while Redis is away. */
   async nodes(): Promise<readonly NodeInfo[]> {
     const known = await this.#options.directory.list().catch((): readonly NodeInfo[] => []);
@@ -191,11 +175,6 @@ export class Sessions {
     } catch {
       this.#leftovers = fences;
     }
-  }
-
-  #hold(user: string, max: number, holdMs: number): Promise<boolean> {
-    const held = this.#options.sessions.hold(user, max, holdMs).catch(() => true);
-    return within(HOLD_TIMEOUT_MS, held, () => true);
   }
 
   #info(): NodeInfo {

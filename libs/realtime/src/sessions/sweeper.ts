@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { RealtimeMetrics } from '../metrics/meter.js';
-import type { NodeDirectory, Renewal } from './node-directory.js';
+import type { NodeDirectory, LeaseView } from './node-directory.js';
 import type { NodeLease } from './node-lease.js';
 import type { SessionEvent } from './session-event.js';
 import type { SessionRegistry } from './session-registry.js';
@@ -36,7 +36,7 @@ export class Sweeper {
   }
 
   /** Called with what each renewal saw. */
-  consider(view: Renewal): void {
+  consider(view: LeaseView): void {
     const { lease, times } = this.#options;
     if (lease.isQuiet) {
       this.#sightings.clear();
@@ -73,7 +73,7 @@ export class Sweeper {
   }
 
   // What is not brought to its end here is swept again later, by whoever claims it then.
-  async #claim(dead: Renewal['dead']): Promise<void> {
+  async #claim(dead: LeaseView['dead']): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
     const { directory, times } = this.#options;

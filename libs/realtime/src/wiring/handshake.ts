@@ -88,7 +88,7 @@ function handshake(
   authentication: SessionAuthentication,
   sessionGuard: SessionGuard,
   registry: ConnectionRegistry,
-  sessions: Sessions,
+  { places }: Sessions,
 ): Handshake {
   const { maxConnectionsPerUser, userOverflow } = limitsOf(options);
   const { auth } = options;
@@ -99,7 +99,7 @@ function handshake(
     authentication,
     sessionGuard,
     registry,
-    sessions,
+    places,
     firstMessage: auth.firstMessage ?? 'jwt' in auth,
     maxConnectionsPerUser,
     overflow: userOverflow,

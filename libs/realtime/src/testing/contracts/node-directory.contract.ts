@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LeaseClaim, NodeDirectory, NodeInfo, Renewal } from '../../sessions/node-directory.js';
+import type { LeaseClaim, NodeDirectory, NodeInfo, LeaseView } from '../../sessions/node-directory.js';
 
 /** What a driver brings to the suite: an empty store. */
 export interface NodeDirectoryFixture {
@@ -25,11 +25,11 @@ export function describeNodeDirectory(name: string, open: () => Promise<NodeDire
     });
     afterEach(() => fixture.close());
 
-    const renew = (options: Partial<LeaseClaim> = {}): Promise<Renewal> =>
+    const renew = (options: Partial<LeaseClaim> = {}): Promise<LeaseView> =>
       directory.renew({ info: infoOf('one'), fence, leaseMs: 10_000, ...options });
-    const look = (): Promise<Renewal> =>
+    const look = (): Promise<LeaseView> =>
       renew({ fence: 'looks', info: infoOf('looks'), leaseMs: 1_000, joins: true });
-    const untilDead = async (): Promise<Renewal> => {
+    const untilDead = async (): Promise<LeaseView> => {
       await renew({ joins: true, leaseMs: 50 });
       return vi.waitFor(async () => {
         const view = await look();

@@ -1,0 +1,37 @@
+import { within } from '../deadline.js';
+import type { SessionRegistry, UserLimit } from './session-registry.js';
+
+/** From here to the 101, and to the write behind it. */
+const HOLD_MS = 5_000;
+/** A store that takes longer counts as away. */
+const TIMEOUT_MS = 500;
+const AGAIN_MS = 200;
+
+/** How many connections a user may have on all nodes together. While the store is away each node goes by its own count. */
+export class UserPlaces {
+  readonly #sessions: Pick<SessionRegistry, 'hold'>;
+  readonly #limit: UserLimit | undefined;
+
+  constructor(sessions: Pick<SessionRegistry, 'hold'>, limit: UserLimit | undefined) {
+    this.#sessions = sessions;
+    this.#limit = limit;
+  }
+
+  /** Keeps a place for one more connection of a user for a moment, or only looks whether there is one. */
+  async hasRoom(user: string, { dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<boolean> {
+    const limit = this.#limit;
+    if (limit === undefined || limit.overflow === 'replace') return true;
+    const ask = (): Promise<boolean> => this.#hold(user, limit.max, dryRun ? 0 : HOLD_MS);
+    if (await ask()) return true;
+    // A goodbye to another node may still be on its way.
+    await new Promise((resolve) => {
+      setTimeout(resolve, AGAIN_MS);
+    });
+    return ask();
+  }
+
+  #hold(user: string, max: number, holdMs: number): Promise<boolean> {
+    const held = this.#sessions.hold(user, max, holdMs).catch(() => true);
+    return within(TIMEOUT_MS, held, () => true);
+  }
+}
