@@ -268,6 +268,42 @@ describe.concurrent('sessions over several nodes', () => {
   );
 
   it(
+    'clears the ghosts that a failover to a replica brings back, and closes nobody',
+    { timeout: 90_000 },
+    async ({ expect, onTestFinished }) => {
+      const primary = await startRedis();
+      const link = await startTcpProxy(primary.port);
+      const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', `${link.port}`] });
+      const proxy = await startTcpProxy(primary.port);
+      const admin = new Redis(replica.url);
+      const cluster = new Cluster({ ...primary, url: `redis://127.0.0.1:${proxy.port}` });
+      onTestFinished(async () => {
+        admin.disconnect();
+        await cluster.close();
+        await Promise.all([proxy.close(), link.close(), replica.stop()]);
+      });
+      const first = await cluster.start('one');
+      const second = await cluster.start('two');
+      const [ann, ben] = [await first.connect('ann'), await first.connect('ben')];
+      await vi.waitFor(async () => expect(await admin.keys('*}:user:*')).toHaveLength(2), SOON);
+      link.setMode('blackhole');
+      await ben.close();
+      await vi.waitFor(() => expect(typesOf(cluster, 'ben')).toContain('offline'), SOON);
+
+      await primary.kill();
+      await admin.replicaof('NO', 'ONE');
+      expect(await admin.keys('*}:user:*')).toHaveLength(2);
+      proxy.setTarget(replica.port);
+      await vi.waitFor(async () => expect(await second.nodesOf('ben')).toEqual([]), SWEPT);
+      expect(await second.nodesOf('ann')).toEqual(['one']);
+      expect(await second.isOnline('ben')).toBe(false);
+      expect(ann.socket.readyState).toBe(ann.socket.OPEN);
+      expect(typesOf(cluster, 'ann')).toEqual(['connected', 'online']);
+      expect(typesOf(cluster, 'ben')).toEqual(['connected', 'online', 'disconnected', 'offline']);
+    },
+  );
+
+  it(
     'tells the disconnect hook of the standalone gateway of one that was killed, by another one',
     { timeout: 90_000 },
     async ({ expect, onTestFinished }) => {
