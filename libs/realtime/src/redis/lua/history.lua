@@ -15,19 +15,21 @@ local nowMs = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 local known = redis.call('HMGET', meta, 'epoch', 'replid', 'last')
 local epoch, last = known[1], tonumber(known[3])
-if known[2] ~= replid or not epoch or not last or redis.call('EXISTS', stream) == 0 then
+local lifeMs = redis.call('PTTL', stream)
+if known[2] ~= replid or not epoch or not last or lifeMs == -2 then
   redis.call('DEL', stream, meta)
   epoch, last = ARGV[1], 0
   redis.call('HSET', meta, 'epoch', epoch, 'replid', replid, 'last', last)
   redis.call('XADD', stream, '0-1', '', '')
   redis.call('XTRIM', stream, 'MAXLEN', 0)
+  lifeMs = -1
 end
 
 -- To be called by each script. A history outlives its newest entry by an hour at least, for whoever comes back later and
 -- missed nothing; one without entries stays for minutes only, as anybody who may subscribe begins it by a name.
 local function keep()
   local keepMs = last > 0 and ttlMs + hourMs or hourMs / 6
-  if redis.call('PTTL', stream) < keepMs then
+  if lifeMs < keepMs then
     redis.call('PEXPIRE', stream, keepMs + hourMs / 6)
     redis.call('PEXPIRE', meta, keepMs + hourMs / 6)
   end
