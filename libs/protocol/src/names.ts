@@ -1,6 +1,8 @@
 import { LIMITS } from './limits.js';
 
 const CHANNEL = /^[A-Za-z0-9_.:@%=+-]+$/;
+/** What percent-encoding leaves as it is. */
+const UNRESERVED = /^[\w.-]+$/;
 const USER_PREFIX = 'user:';
 // A percent-encoded user id is up to three times as long as the id itself.
 const USER_CHANNEL_BYTES = USER_PREFIX.length + 3 * LIMITS.userBytes;
@@ -34,6 +36,7 @@ export function userOfChannel(channel: string): string | undefined {
 
 /** Percent-encodes a value so that it is one segment of a channel name. */
 export function encodeSegment(value: string): string {
+  if (UNRESERVED.test(value)) return value;
   return encodeURIComponent(value).replaceAll(/[!~*'()]/g, percentEncode);
 }
 

@@ -5,14 +5,17 @@ const PARAMETER = /^:([A-Za-z_][A-Za-z0-9_]*)$/;
 export class PathPattern {
   readonly path: string;
   readonly #segments: readonly string[];
+  readonly #hasParameters: boolean;
 
   constructor(path: string) {
     this.#segments = segmentsOf(path);
     this.path = `/${this.#segments.join('/')}`;
+    this.#hasParameters = this.#segments.some((segment) => PARAMETER.test(segment));
   }
 
   /** The parameters, percent-decoded, or undefined where the path is another one. */
   match(pathname: string): Readonly<Record<string, string>> | undefined {
+    if (pathname === this.path && !this.#hasParameters) return NONE;
     const segments = segmentsOf(pathname);
     if (segments.length !== this.#segments.length) return undefined;
     let params: Record<string, string> | undefined;
