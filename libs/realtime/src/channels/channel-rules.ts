@@ -13,6 +13,8 @@ interface Entry {
   readonly rule: ChannelRule;
 }
 
+/** Past it all of them are found anew. */
+const MAX_MATCHED = 10_000;
 const MAX_SIZE = 100_000;
 const MIN_TTL_MS = 1_000;
 const MAX_TTL_MS = 30 * 86_400_000;
@@ -20,6 +22,8 @@ const MAX_TTL_MS = 30 * 86_400_000;
 /** The node's channel rules. The most specific pattern decides; a channel without a rule exists for nobody. */
 export class ChannelRules {
   #entries: readonly Entry[] = [];
+  /** What was found lately: each publication asks several times. */
+  readonly #matched = new Map<string, MatchedRule>();
   readonly #userHistory: HistoryLimits | undefined;
   #keepsHistory: boolean;
 
@@ -47,6 +51,7 @@ export class ChannelRules {
     if (rule.history !== undefined && rule.slow !== undefined && rule.slow !== 'disconnect')
       throw new Error(`channel pattern "${rule.pattern}": slow "${rule.slow}" can't have history`);
     assertLimits(rule.pattern, rule.history);
+    this.#matched.clear();
     this.#keepsHistory ||= rule.history !== undefined;
     this.#entries = [...this.#entries, { pattern, rule }].toSorted(
       (a, b) => b.pattern.weight - a.pattern.weight,
@@ -60,9 +65,19 @@ export class ChannelRules {
   }
 
   match(channel: string): MatchedRule | undefined {
+    const known = this.#matched.get(channel);
+    if (known !== undefined) return known;
+    const found = this.#find(channel);
+    if (found === undefined) return undefined;
+    if (this.#matched.size >= MAX_MATCHED) this.#matched.clear();
+    this.#matched.set(channel, found);
+    return found;
+  }
+
+  #find(channel: string): MatchedRule | undefined {
     for (const { pattern, rule } of this.#entries) {
       const params = pattern.match(channel);
-      if (params !== undefined) return { rule, params };
+      if (params !== undefined) return { rule, params: Object.freeze(params) };
     }
     return undefined;
   }

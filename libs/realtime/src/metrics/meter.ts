@@ -15,6 +15,19 @@ export class Tally {
   }
 }
 
+/** Counts by the value of one label, as cheap as one. */
+class Tallies {
+  readonly #values = new Map<string, number>();
+
+  inc(label: string): void {
+    this.#values.set(label, (this.#values.get(label) ?? 0) + 1);
+  }
+
+  get values(): Iterable<[label: string, count: number]> {
+    return this.#values;
+  }
+}
+
 /** Values that are read at scrape, by name: their help and, where they have one, their only label. */
 const GAUGES = {
   aerie_connections: { help: 'Open connections', label: 'transport' },
@@ -99,12 +112,12 @@ export class RealtimeMetrics implements OnApplicationShutdown {
 
   /** One ended connection. Codes outside the protocol's table count as `other`. */
   connectionClosed(code: number): void {
-    this.#closed.inc({ code: CLOSE_CODES.has(code) ? String(code) : 'other' });
+    this.#closed.inc(CLOSE_CODES.has(code) ? String(code) : 'other');
   }
 
   /** One answered handshake; `durationMs` from the upgrade request on. */
   handshake(outcome: HandshakeOutcome, durationMs: number): void {
-    this.#handshakes.inc({ outcome });
+    this.#handshakes.inc(outcome);
     this.#handshakeSeconds.observe(durationMs / 1_000);
   }
 
@@ -114,16 +127,16 @@ export class RealtimeMetrics implements OnApplicationShutdown {
   }
 
   messageError(code: ErrorCode): void {
-    this.#errors.inc({ code });
+    this.#errors.inc(code);
   }
 
   /** One subscription that came with a position. */
   recovery(outcome: RecoveryOutcome): void {
-    this.#recoveries.inc({ outcome });
+    this.#recoveries.inc(outcome);
   }
 
   publication(outcome: PublicationOutcome): void {
-    this.#publications.inc({ outcome });
+    this.#publications.inc(outcome);
   }
 
   /**
@@ -166,8 +179,20 @@ export class RealtimeMetrics implements OnApplicationShutdown {
     return tally;
   }
 
-  #labelled<Label extends string>(name: string, help: string, label: Label): Counter<Label> {
-    return new Counter({ name, help, labelNames: [label], registers: [this.registry] });
+  #labelled(name: string, help: string, label: string): Tallies {
+    const tallies = new Tallies();
+    const counter = new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const [value, count] of tallies.values) this.inc({ [label]: value }, count);
+      },
+    });
+    this.registry.registerMetric(counter);
+    return tallies;
   }
 
   #histogram(name: string, help: string): Histogram {
