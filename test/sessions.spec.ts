@@ -228,6 +228,21 @@ describe.concurrent('sessions over several nodes', () => {
     },
   );
 
+  it(
+    'gives no more time to a device that had been silent for longer than that',
+    { timeout: 60_000 },
+    async ({ expect, onTestFinished }) => {
+      const { cluster, first } = await clusterOf({ onTestFinished }, ['one', 'two'], {
+        HEARTBEAT_MS: '1000',
+      });
+      await first.connect('ann', { autoPong: false });
+      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toContain('offline'), SWEPT);
+      const [, , disconnected, offline] = cluster.eventsOf('ann');
+      expect(disconnected).toMatchObject({ code: 1006 });
+      expect(offline?.at).toBe(disconnected?.at);
+    },
+  );
+
   it('leaves no ghost behind when a node drains', { timeout: 60_000 }, async ({ expect, onTestFinished }) => {
     const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
     const ann = await first.connect('ann');

@@ -19,7 +19,7 @@ const {
   GRACE_MS = '1000',
   PER_USER = '',
   OVERFLOW = 'refuse',
-  LISTENS = '1',
+  HEARTBEAT_MS = '30000',
 } = process.env;
 
 function say(line: object): void {
@@ -47,6 +47,7 @@ class Gateway {
         userOverflow: OVERFLOW === 'replace' ? 'replace' : 'refuse',
       },
       drain: { windowMs: 1_000 },
+      heartbeat: { intervalMs: Number(HEARTBEAT_MS), timeoutMs: Number(HEARTBEAT_MS) },
     }),
     RealtimeRedisModule.forRoot({ url: REDIS_URL }),
     RealtimeApiModule.forRoot({ keys: [{ name: 'test', scope: 'admin', secret: API_KEY }] }),
@@ -57,7 +58,7 @@ class App {}
 
 const app = await NestFactory.create(App, { logger: ['warn', 'error'] });
 const realtime: RealtimeService = app.get(RealtimeService);
-if (LISTENS === '1') realtime.onSession((event) => say({ event }));
+realtime.onSession((event) => say({ event }));
 await drainOnSignals(app);
 await app.listen(0, '127.0.0.1');
 const { port } = (app.getHttpServer() as Server).address() as AddressInfo;

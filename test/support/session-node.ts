@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { SessionEvent } from '@aerie/realtime';
-import { openClient, type TestClient } from '@aerie/realtime/testing';
+import { openClient, type TestClient, type TestClientOptions } from '@aerie/realtime/testing';
 import { API_KEY, JWT_SECRET, tokenFor } from './gateway.js';
 
 const APP = fileURLToPath(new URL('session-app.ts', import.meta.url));
@@ -55,8 +55,9 @@ export class SessionNode {
   }
 
   /** A client that has been welcomed. */
-  async connect(user: string): Promise<TestClient> {
-    const client = await openClient(`ws://127.0.0.1:${this.#port}/ws`, { token: tokenFor(user) });
+  async connect(user: string, options: Pick<TestClientOptions, 'autoPong'> = {}): Promise<TestClient> {
+    const url = `ws://127.0.0.1:${this.#port}/ws`;
+    const client = await openClient(url, { token: tokenFor(user), ...options });
     this.#clients.push(client);
     await client.frame('$welcome');
     return client;
