@@ -8,7 +8,7 @@ import { type LiveFrame, WaitingFrames } from './waiting-frames.js';
 export type Loss = 'new_epoch' | 'gone';
 
 export interface ChannelCursorOptions extends HistoryChannel {
-  readonly store: History;
+  readonly store: Pick<History, 'read' | 'position'>;
   /** Hands a publication to the channel's members on this node. */
   readonly deliver: (frame: Uint8Array) => void;
   /** Publications are lost to every member: the cursor jumped to `position`. */

@@ -17,6 +17,8 @@ class Scene {
   readonly registry = new ConnectionRegistry();
   readonly store = new SlowHistory();
   readonly cursors: NodeCursors;
+  /** Lets everything pass. */
+  readonly gate = { passed: (): Promise<void> => Promise.resolve() };
   readonly #notices: ResyncNotices;
   readonly #fanout: LocalFanout;
 
@@ -34,7 +36,7 @@ class Scene {
     this.#notices = new ResyncNotices({ registry, fanout, heldBack, metrics });
     const limitsOf = (channel: string) => (channel.startsWith('plain') ? undefined : limits);
     const histories = new ChannelHistories({ history: store, limitsOf });
-    this.cursors = new NodeCursors({ histories, fanout, notices: this.#notices, metrics });
+    this.cursors = new NodeCursors({ histories, fanout, notices: this.#notices, metrics, gate: this.gate });
     store.turns = () => ({ there: 0, back: 0 });
   }
 
@@ -101,6 +103,19 @@ describe('the cursors of a node', () => {
     expect(textsOf(wire)).toEqual([]);
     await pass(16_000);
     expect(textsOf(wire)).toEqual(['a']);
+  });
+
+  it('hand over nothing that was read before the node stood still, until it is known whether it goes on', async () => {
+    const { wire } = await scene.member();
+    await scene.publish('a', { missed: true });
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    vi.spyOn(scene.gate, 'passed').mockReturnValue(promise);
+    await scene.publish('b');
+    await pass(1_000);
+    expect(textsOf(wire)).toEqual([]);
+    resolve(undefined);
+    await pass(1_000);
+    expect(textsOf(wire)).toEqual(['a', 'b']);
   });
 
   it('ask nothing for a channel that is heard of', async () => {

@@ -3,9 +3,10 @@ import { Logger } from '@nestjs/common';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { LocalFanout } from '../publishing/local-fanout.js';
+import type { StallGate } from '../sessions/stall-gate.js';
 import { ChannelCursor } from './channel-cursor.js';
 import type { ChannelHistories } from './channel-histories.js';
-import type { HistoryLimits } from './history.js';
+import type { History, HistoryLimits } from './history.js';
 import type { ResyncNotices } from './resync-notices.js';
 import type { LiveFrame } from './waiting-frames.js';
 
@@ -23,6 +24,7 @@ export interface NodeCursorsOptions {
   readonly fanout: LocalFanout;
   readonly notices: ResyncNotices;
   readonly metrics: RealtimeMetrics;
+  readonly gate: Pick<StallGate, 'passed'>;
 }
 
 interface Followed {
@@ -95,7 +97,7 @@ export class NodeCursors {
     const cursor: ChannelCursor = new ChannelCursor({
       channel,
       limits,
-      store: histories.store,
+      store: this.#behindTheGate(histories.store),
       deliver: (frame) => fanout.deliver(channel, frame),
       lost: (loss) => this.#tell(channel, cursor, loss),
       healed: () => metrics.heals.inc(),
@@ -103,6 +105,15 @@ export class NodeCursors {
     this.#followed.set(channel, { cursor, dueAt: idleUntil(performance.now()) });
     this.#timer ??= setInterval(() => void this.#round(), TICK_MS).unref();
     return cursor;
+  }
+
+  // What was asked for before the node stood still may be answered after it was swept: nobody gets it then.
+  #behindTheGate(store: History): Pick<History, 'read' | 'position'> {
+    const { gate } = this.#options;
+    return {
+      read: (range) => store.read(range).finally(() => gate.passed()),
+      position: (channel) => store.position(channel).finally(() => gate.passed()),
+    };
   }
 
   async #open(cursor: ChannelCursor, subscribed: Promise<void>, opened: () => void): Promise<void> {

@@ -20,6 +20,8 @@ const ROOMY = 1_000_000;
 class Scene {
   readonly store = new SlowHistory();
   readonly cursors: NodeCursors;
+  /** Lets everything pass. */
+  readonly gate = { passed: () => Promise.resolve() };
   readonly recovery: Recovery;
   /** What each member got, by joining and after it. */
   readonly members: { got: number[]; joined: Beginning }[] = [];
@@ -33,7 +35,7 @@ class Scene {
     };
     this.#notices = new ResyncNotices({ registry, fanout, heldBack: new HeldBack(), metrics });
     const histories = new ChannelHistories({ history: this.store, limitsOf: () => this.limits });
-    this.cursors = new NodeCursors({ histories, fanout, notices: this.#notices, metrics });
+    this.cursors = new NodeCursors({ histories, fanout, notices: this.#notices, metrics, gate: this.gate });
     this.recovery = new Recovery({ cursors: this.cursors, metrics });
   }
 

@@ -98,6 +98,19 @@ describe('the gate at the entries of a node', () => {
     expect(heard).toEqual(['asked', 'later']);
   });
 
+  it.each(['held', 'swept'] as const)('lets answers of others pass once it knows: %s', async (answer) => {
+    const { promise, resolve } = Promise.withResolvers<Answer>();
+    const { heard } = setUp(promise);
+    await gate?.passed();
+    standStill(5_100);
+    const passing = gate?.passed().then(() => heard.push('passed'));
+    await goOn();
+    expect(heard).toEqual(['asked']);
+    resolve(answer);
+    await passing;
+    expect(heard.at(-1)).toBe('passed');
+  });
+
   it('asks without anybody coming in, too', async () => {
     const { heard, stalls } = setUp('held');
     standStill(60_000);

@@ -28,6 +28,7 @@ export class StallGate {
   #lastTickAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
   #asking = false;
+  #asked: Promise<void> = Promise.resolve();
   #waiting: (() => void)[] = [];
   #bytes = 0;
 
@@ -45,7 +46,7 @@ export class StallGate {
     if (this.#asking) return false;
     if (performance.now() - this.#lastTickAt <= this.#options.times.stallMs || this.#timer === undefined)
       return true;
-    void this.#stalled();
+    this.#asked = this.#stalled();
     return false;
   }
 
@@ -55,6 +56,11 @@ export class StallGate {
     this.#bytes += bytes + ENTRY_BYTES;
     this.#waiting.push(enter);
     return true;
+  }
+
+  /** Resolves when it is known whether the node goes on: at once, unless it stood still. */
+  async passed(): Promise<void> {
+    if (!this.isOpen()) await this.#asked;
   }
 
   stop(): void {

@@ -19,6 +19,7 @@ import { NodeChannels } from '../publishing/node-channels.js';
 import { Publisher } from '../publishing/publisher.js';
 import { REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Control } from '../sessions/control.js';
+import { Sessions } from '../sessions/sessions.js';
 import { RevocationLog } from '../sessions/revocations.js';
 import { SessionExpiry } from '../sessions/session-expiry.js';
 
@@ -66,13 +67,14 @@ export const PUBLISHING: readonly Provider[] = [
   },
   {
     provide: NodeCursors,
-    inject: [ChannelHistories, LocalFanout, ResyncNotices, RealtimeMetrics],
+    inject: [ChannelHistories, LocalFanout, ResyncNotices, RealtimeMetrics, Sessions],
     useFactory: (
       histories: ChannelHistories,
       fanout: LocalFanout,
       notices: ResyncNotices,
       metrics: RealtimeMetrics,
-    ) => new NodeCursors({ histories, fanout, notices, metrics }),
+      { gate }: Sessions,
+    ) => new NodeCursors({ histories, fanout, notices, metrics, gate }),
   },
   {
     provide: Recovery,
