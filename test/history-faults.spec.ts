@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CHANNELS, startHistoryApp } from './support/history-apps.js';
 import { type NestApp, startNestApp } from './support/nest-app.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
+import { startTcpProxy } from './support/tcp-proxy.js';
 import { SlowBackplane } from './support/slow-backplane.js';
 
 const WAIT = { timeout: 15_000, interval: 10 };
@@ -66,6 +67,32 @@ describe('two nodes with histories on one Redis', () => {
       await vi.waitFor(() => expect(counts(client)).toHaveLength(43), WAIT);
       expect(counts(client)).toEqual(Array.from({ length: 43 }, (_, index) => index + 1));
       expect(resyncs(client)).toEqual([]);
+    }
+  });
+
+  it('refuse what they can’t know while cut off from Redis, and go on without a gap behind it', async () => {
+    const network = await startTcpProxy(redis.port);
+    const cutOff = await startHistoryApp({ redisUrl: `redis://127.0.0.1:${network.port}`, prefix: 'spec:' });
+    try {
+      const ann = await subscriber(cutOff, 'ann');
+      await publish(1, 2);
+      await vi.waitFor(() => expect(counts(ann)).toEqual([1, 2]), WAIT);
+      network.setMode('cut');
+      await publish(3, 30);
+      const ben = await cutOff.connect('ben');
+      const refused = { error: { code: 'unavailable' } };
+      expect(await ben.request('$subscribe', { channel: 'room:2' })).toMatchObject(refused);
+      expect(await ben.request('$history', { channel: ROOM })).toMatchObject(refused);
+      expect(await ben.request('$publish', { channel: ROOM, event: 'x' })).toMatchObject(refused);
+      network.setMode('pass');
+      await vi.waitFor(() => expect(counts(ann)).toHaveLength(30), WAIT);
+      await publish(31, 32);
+      await vi.waitFor(() => expect(counts(ann)).toHaveLength(32), WAIT);
+      expect(counts(ann)).toEqual(Array.from({ length: 32 }, (_, index) => index + 1));
+      expect(resyncs(ann)).toEqual([]);
+    } finally {
+      await cutOff.close();
+      await network.close();
     }
   });
 
