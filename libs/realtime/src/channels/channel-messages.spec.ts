@@ -83,6 +83,13 @@ async function announcedKey({ user, key }: { user?: string; key: string }): Prom
   return publish.mock.calls[0]?.[0].idempotencyKey;
 }
 
+/** Takes the steps of a join in their order. */
+const joinAtOnce: NodeChannels['join'] = async (_connection, _channel, steps) => {
+  await steps?.prepare?.();
+  steps?.before?.();
+  return true;
+};
+
 describe('$subscribe', () => {
   it('is taken back where a renewal with weaker claims came while it joined', async () => {
     const rules = new ChannelRules();
@@ -116,5 +123,45 @@ describe('$subscribe', () => {
     });
     expect(leave).toHaveBeenCalledOnce();
     expect(emitted).toEqual([[SYSTEM.unsubscribed, { channel: 'room:7', reason: 'forbidden' }]]);
+  });
+
+  it('with a position waits until the connection has taken what it was owed, and joins then', async () => {
+    const rules = new ChannelRules();
+    rules.add({ pattern: 'room:{id}', maySubscribe: () => true, mayPublish: () => false });
+    const story: string[] = [];
+    const drained = Promise.withResolvers<void>();
+    const connection = {
+      session: { user: 'ann', claims: {} },
+      channels: channelsOf(),
+      drained: () => drained.promise,
+      sendPayload: (payload: Uint8Array) => void story.push(Buffer.from(payload).toString()),
+      room: 1_000,
+    };
+    const handlers = new SystemHandlers();
+    new ChannelMessages({
+      access: new ChannelAccess(rules),
+      channels: { join: joinAtOnce } as Partial<NodeChannels> as NodeChannels,
+      publisher: {} as Publisher,
+      recovery: {
+        prepare: async (channel) => void story.push(`prepared ${channel}`),
+        begin: (_channel, position, maxBytes) => {
+          story.push(`at most ${maxBytes}`);
+          return { ...position, recovered: true, publications: [Buffer.from('1'), Buffer.from('2')] };
+        },
+      },
+    }).register(handlers);
+    const position = { epoch: 'e', offset: 3 };
+    const answered = handlers.get(SYSTEM.subscribe)?.(connection as Partial<Connection> as Connection, {
+      event: SYSTEM.subscribe,
+      id: 7,
+      data: { channel: 'room:7', position },
+    });
+    await new Promise(setImmediate);
+    expect(story).toEqual([]);
+    drained.resolve();
+    await answered;
+    const reply =
+      '{"id":7,"data":{"channel":"room:7","epoch":"e","offset":3,"recovered":true,"publications":[1,2]}}';
+    expect(story).toEqual(['prepared room:7', 'at most 500', reply]);
   });
 });

@@ -78,7 +78,7 @@ export class ChannelMessages {
     };
     try {
       const joined = await channels.join(connection, channel, {
-        ...(position !== undefined && { prepare: () => recovery.prepare(channel, position) }),
+        ...(position !== undefined && { prepare: () => this.#prepare(connection, channel, position) }),
         before: reply,
       });
       return joined ? ANSWERED : new Refusal('unavailable', 'the connection is closing');
@@ -86,6 +86,12 @@ export class ChannelMessages {
       if (!(error instanceof BackplaneUnavailable)) throw error;
       return new Refusal('unavailable', `${message.event}: the backplane did not answer, try again`);
     }
+  }
+
+  // What the reply may bring is bounded by what the connection still owes: it is given time to take that first.
+  async #prepare(connection: Connection, channel: string, position: Position): Promise<void> {
+    await connection.drained();
+    await this.#options.recovery.prepare(channel, position);
   }
 
   #unsubscribe(connection: Connection, message: Message): { channel: string } | Refusal {

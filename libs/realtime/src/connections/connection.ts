@@ -99,6 +99,11 @@ export class Connection {
     return this.#outbox.room;
   }
 
+  /** Resolves once the transport has been given everything that was sent so far, or it is gone. */
+  drained(): Promise<void> {
+    return this.#outbox.drained();
+  }
+
   get backedUp(): boolean {
     return this.#outbox.backedUp;
   }

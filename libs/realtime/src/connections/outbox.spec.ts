@@ -81,6 +81,34 @@ describe('an outbox', () => {
     expect(outbox.backedUp).toBe(false);
   });
 
+  it('says how much more it may owe, and when the wire has been given all', async () => {
+    const { wire, outbox } = setUp({ limitBytes: 200 * KIB });
+    expect(outbox.room).toBe(200 * KIB);
+    await outbox.drained();
+    outbox.push(Buffer.alloc(150 * KIB));
+    expect(outbox.room).toBe(50 * KIB);
+    const drained = vi.fn<() => void>();
+    void outbox.drained().then(drained);
+    wire.drain(64 * KIB);
+    await turn();
+    expect(drained).not.toHaveBeenCalled();
+    wire.drain(64 * KIB);
+    await turn();
+    expect(drained).toHaveBeenCalledOnce();
+  });
+
+  it.each([
+    ['released', (outbox: Outbox) => outbox.release()],
+    ['discarded', (outbox: Outbox) => outbox.discard()],
+  ])('keeps nobody waiting for its end once it is %s', async (_how, end) => {
+    const { outbox } = setUp();
+    outbox.push(Buffer.alloc(64 * KIB));
+    outbox.push(Buffer.alloc(100 * KIB));
+    const drained = outbox.drained();
+    end(outbox);
+    await drained;
+  });
+
   it('accepts a frame of any size while it owes nothing, and no more than its limit afterwards', () => {
     const { outbox, onOverflow } = setUp({ limitBytes: 100 });
     outbox.push(Buffer.alloc(300 * KIB));

@@ -47,6 +47,7 @@ export class Outbox implements Debtor {
   #closed = false;
   #released = false;
   #whenEmpty: (() => void) | undefined;
+  #drained: PromiseWithResolvers<void> | undefined;
 
   constructor(wire: Wire, rules: OutboxRules, owner: OutboxOwner) {
     this.#wire = wire;
@@ -82,6 +83,13 @@ export class Outbox implements Debtor {
     const [first] = corked ?? [];
     if (corked === undefined || first === undefined) return;
     this.push(corked.length === 1 ? first : Buffer.concat(corked));
+  }
+
+  /** Resolves once the wire has been given everything, or it is gone. */
+  drained(): Promise<void> {
+    if (!this.backedUp) return Promise.resolve();
+    this.#drained ??= Promise.withResolvers();
+    return this.#drained.promise;
   }
 
   push(bytes: Uint8Array, conflateKey?: string): void {
@@ -124,6 +132,7 @@ export class Outbox implements Debtor {
     const begun = (this.#frames[this.#next]?.handed ?? 0) > 0 ? 1 : 0;
     for (const frame of this.#frames.splice(this.#next + begun)) this.#forget(frame);
     this.#replaceable = undefined;
+    if (!this.backedUp) this.#settleDrained();
   }
 
   /** Forgets everything: the wire is gone. */
@@ -138,6 +147,7 @@ export class Outbox implements Debtor {
     this.#next = 0;
     this.#replaceable = undefined;
     this.#rules.budget.settled(this);
+    this.#settleDrained();
   }
 
   #overflows(bytes: number, replaced: number): boolean {
@@ -209,5 +219,11 @@ export class Outbox implements Debtor {
     const whenEmpty = this.#whenEmpty;
     this.#whenEmpty = undefined;
     whenEmpty?.();
+    this.#settleDrained();
+  }
+
+  #settleDrained(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
   }
 }
