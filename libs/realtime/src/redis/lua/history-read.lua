@@ -6,14 +6,21 @@
 -- returns  {epoch, offset of the newest entry, {offset, frame, offset, frame, …}}
 keep()
 local entries, bytes = {}, 0
+local wanted, maxBytes = tonumber(ARGV[5]), tonumber(ARGV[6])
 local from = math.max(ARGV[3] + 1, firstLive())
-for _, entry in ipairs(redis.call('XRANGE', stream, from, ARGV[4], 'COUNT', ARGV[5])) do
-  local frame = entry[2][4]
-  bytes = bytes + #frame
-  if bytes > tonumber(ARGV[6]) and #entries > 0 then
-    break
+-- A few at a time: frames may be large, and what is too much must not be in memory first.
+local few = 20
+repeat
+  local page = redis.call('XRANGE', stream, from, ARGV[4], 'COUNT', math.min(few, wanted))
+  for _, entry in ipairs(page) do
+    local frame = entry[2][4]
+    bytes = bytes + #frame
+    if bytes > maxBytes and #entries > 0 then
+      return { epoch, last, entries }
+    end
+    entries[#entries + 1] = offsetOf(entry)
+    entries[#entries + 1] = frame
   end
-  entries[#entries + 1] = offsetOf(entry)
-  entries[#entries + 1] = frame
-end
+  from, wanted = from + #page, wanted - #page
+until wanted <= 0 or #page < few
 return { epoch, last, entries }

@@ -116,6 +116,18 @@ export function describeHistory(name: string, open: () => Promise<HistoryFixture
       expect(textsOf(await node.read({ after: 1, maxBytes: 4 }))).toEqual(['56', '78']);
     });
 
+    it('reads long ranges as exactly as short ones', async () => {
+      const node = await start();
+      await Promise.all(Array.from({ length: 100 }, () => node.append('12345')));
+      const range = (from: number, to: number): number[] =>
+        Array.from({ length: to - from + 1 }, (_, index) => from + index);
+      expect(offsetsOf(await node.read({ limit: 40 }))).toEqual(range(1, 40));
+      expect(offsetsOf(await node.read({ after: 10, limit: 45 }))).toEqual(range(11, 55));
+      expect(offsetsOf(await node.read({ after: 10, through: 70 }))).toEqual(range(11, 70));
+      expect(offsetsOf(await node.read({ after: 10, maxBytes: 5 * 33 }))).toEqual(range(11, 43));
+      expect(offsetsOf(await node.read({ after: 79 }))).toEqual(range(80, 100));
+    });
+
     it('keeps the newest, as many as the size says', async () => {
       const node = await start();
       const limits = { size: 3, ttlMs: 60_000 };
