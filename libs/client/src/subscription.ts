@@ -18,6 +18,8 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** What a server sends ahead of its reply is no more than a round trip's worth. */
+const EARLY_FRAMES = 1_000;
 const IDLE: ChannelState = { status: 'idle' };
 
 /** What this client knows of one channel: its listeners, its state, its place in the history, who waits for it. */
@@ -101,8 +103,9 @@ export class Subscription {
   }
 
   publish(frame: PublicationFrame): void {
-    if (this.#state.status === 'subscribing') this.#early.push(frame);
-    else this.#pass(frame);
+    if (this.#state.status !== 'subscribing') this.#pass(frame);
+    // What comes later than these is in the reply.
+    else if (this.#early.length < EARLY_FRAMES) this.#early.push(frame);
   }
 
   /** Frames are lost; the channel goes on at the position. */

@@ -119,13 +119,11 @@ export function describeHistory(name: string, open: () => Promise<HistoryFixture
     it('reads long ranges as exactly as short ones', async () => {
       const node = await start();
       await Promise.all(Array.from({ length: 100 }, () => node.append('12345')));
-      const range = (from: number, to: number): number[] =>
-        Array.from({ length: to - from + 1 }, (_, index) => from + index);
-      expect(offsetsOf(await node.read({ limit: 40 }))).toEqual(range(1, 40));
-      expect(offsetsOf(await node.read({ after: 10, limit: 45 }))).toEqual(range(11, 55));
-      expect(offsetsOf(await node.read({ after: 10, through: 70 }))).toEqual(range(11, 70));
-      expect(offsetsOf(await node.read({ after: 10, maxBytes: 5 * 33 }))).toEqual(range(11, 43));
-      expect(offsetsOf(await node.read({ after: 79 }))).toEqual(range(80, 100));
+      expect(offsetsOf(await node.read({ limit: 40 }))).toEqual(rangeOf(1, 40));
+      expect(offsetsOf(await node.read({ after: 10, limit: 45 }))).toEqual(rangeOf(11, 55));
+      expect(offsetsOf(await node.read({ after: 10, through: 70 }))).toEqual(rangeOf(11, 70));
+      expect(offsetsOf(await node.read({ after: 10, maxBytes: 5 * 33 }))).toEqual(rangeOf(11, 43));
+      expect(offsetsOf(await node.read({ after: 79 }))).toEqual(rangeOf(80, 100));
     });
 
     it('keeps the newest, as many as the size says', async () => {
@@ -239,4 +237,8 @@ function offsetsOf({ entries }: HistoryPage): number[] {
 
 function textsOf({ entries }: HistoryPage): string[] {
   return entries.map(({ frame }) => Buffer.from(frame).toString());
+}
+
+function rangeOf(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
