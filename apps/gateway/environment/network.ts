@@ -8,7 +8,7 @@ const PROXY_NAMES: Readonly<Record<string, readonly string[]>> = {
   private: PRIVATE,
   uniquelocal: PRIVATE,
 };
-const REDIS = /^(?:redis|rediss|redis\+sentinel):\/\/[^\s/]+/;
+const REDIS = /^(?:redis|rediss|redis\+sentinel|redis\+cluster):\/\/[^\s/]+/;
 const OTHER_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._:[\]-]+$/;
 const LOOPBACK = /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/;
 
@@ -61,11 +61,9 @@ function cidrsOf(entry: string): readonly string[] | undefined {
 
 /** Only the scheme and that there is a host: the driver knows the rest. The value may hold a password. */
 export function redisUrl() {
-  return field((value) => {
-    if (value.startsWith('redis+cluster:'))
-      return new Fault('redis+cluster: is not supported by this version');
-    return REDIS.test(value)
+  return field((value) =>
+    REDIS.test(value)
       ? value
-      : new Fault('must be a redis:, rediss: or redis+sentinel: URL with a host');
-  });
+      : new Fault('must be a redis:, rediss:, redis+sentinel: or redis+cluster: URL with a host'),
+  );
 }

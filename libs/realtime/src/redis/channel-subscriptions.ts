@@ -6,12 +6,13 @@ import { unavailable } from './redis-fault.js';
 export interface SubscribeCommands {
   subscribe(channels: readonly string[]): Promise<unknown>;
   unsubscribe(channels: readonly string[]): Promise<unknown>;
+  /** What may travel in one command. */
+  batches(channels: readonly string[]): readonly (readonly string[])[];
 }
 
 /** `superseded`: the connection was lost meanwhile, and its successor restores again. */
 export type Restoration = 'restored' | 'failed' | 'superseded';
 
-const CHANNELS_PER_COMMAND = 500;
 const CHANNELS_PER_TURN = 4_000;
 
 /**
@@ -69,14 +70,25 @@ export class ChannelSubscriptions {
 
   /** Asks a new connection for everything that is wanted. */
   async restore(): Promise<Restoration> {
-    const generation = (this.#generation += 1);
+    this.#generation += 1;
     this.#connected = true;
-    await this.#reconcile(this.#wishes.keys());
-    if (generation !== this.#generation) return 'superseded';
-    const incomplete = [...this.#wishes.values()].some(
-      ({ confirmed, joined }) => confirmed && joined !== 'yes',
-    );
-    return incomplete ? 'failed' : 'restored';
+    return this.#joinAll(this.#wishes.keys());
+  }
+
+  /** Asks the present connection for what is wanted and not heard. */
+  mend(): Promise<Restoration> {
+    if (!this.#connected) return Promise.resolve('superseded');
+    return this.#joinAll(this.#missing());
+  }
+
+  /** Some may not be heard any more, nobody knows which: `mend()` asks for all of them. */
+  doubt(): void {
+    for (const wish of this.#wishes.values()) if (wish.joined === 'yes') wish.joined = 'unsure';
+  }
+
+  /** What is wanted on every connection to come. */
+  *confirmed(): Iterable<string> {
+    for (const [channel, { confirmed }] of this.#wishes) if (confirmed) yield channel;
   }
 
   /** The connection is gone: whoever waits is refused, what was confirmed comes back with `restore()`. */
@@ -89,6 +101,17 @@ export class ChannelSubscriptions {
       wish.refuse(new BackplaneUnavailable('Redis: not connected'));
       if (!wish.wanted) this.#wishes.delete(channel);
     }
+  }
+
+  async #joinAll(channels: Iterable<string>): Promise<Restoration> {
+    const generation = this.#generation;
+    await this.#reconcile(channels);
+    if (generation !== this.#generation) return 'superseded';
+    return this.#missing().length === 0 ? 'restored' : 'failed';
+  }
+
+  #missing(): readonly string[] {
+    return [...this.confirmed()].filter((channel) => this.#wishes.get(channel)?.joined !== 'yes');
   }
 
   #reconcile(channels: Iterable<string>): Promise<void> {
@@ -106,8 +129,8 @@ export class ChannelSubscriptions {
   async #settleTurn(): Promise<void> {
     const { joining, leaving } = this.#takeTurn();
     await Promise.all([
-      ...inChunks(leaving).map((channels) => this.#leave(channels)),
-      ...inChunks(joining).map((channels) => this.#join(channels)),
+      ...this.#commands.batches(leaving).map((channels) => this.#leave(channels)),
+      ...this.#commands.batches(joining).map((channels) => this.#join(channels)),
     ]);
   }
 
@@ -172,11 +195,4 @@ function endOfTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
-}
-
-function inChunks(channels: readonly string[]): string[][] {
-  const count = Math.ceil(channels.length / CHANNELS_PER_COMMAND);
-  return Array.from({ length: count }, (_, chunk) =>
-    channels.slice(chunk * CHANNELS_PER_COMMAND, (chunk + 1) * CHANNELS_PER_COMMAND),
-  );
 }

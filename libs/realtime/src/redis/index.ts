@@ -1,5 +1,5 @@
 export { RedisBackplane, type RedisBackplaneOptions } from './redis-backplane.js';
-export { type RedisSource } from './redis-connection.js';
+export { type RedisClient, type RedisSource } from './redis-client.js';
 export { RedisFailureCounter } from './redis-failure-counter.js';
 export { RedisHistory, type RedisHistoryOptions } from './redis-history.js';
 export { RedisNodeDirectory } from './redis-node-directory.js';

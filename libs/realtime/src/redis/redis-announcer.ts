@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
 import type { Announcement } from '../publishing/backplane.js';
 import { encodeEnvelope } from '../publishing/envelope.js';
+import { luaOf, publishOf } from './lua-source.js';
 import { PendingBytes } from './pending-bytes.js';
-import { RedisConnection, type RedisSource } from './redis-connection.js';
+import type { RedisClient, RedisSource } from './redis-client.js';
+import { RedisConnection } from './redis-connection.js';
 import { unavailable } from './redis-fault.js';
 import type { RedisKeys } from './redis-keys.js';
 
@@ -16,8 +16,6 @@ interface AnnounceScript {
   announceOnce(once: string, live: string, envelope: Buffer, keyLifeMs: number): Promise<number>;
 }
 
-const ANNOUNCE = readFileSync(new URL('./lua/announce.lua', import.meta.url), 'utf8');
-
 /** The sending half of the backplane: one connection, one script. */
 export class RedisAnnouncer {
   readonly #connection: RedisConnection;
@@ -26,8 +24,12 @@ export class RedisAnnouncer {
 
   constructor(source: RedisSource, { keys, commandTimeoutMs }: AnnouncerOptions) {
     this.#keys = keys;
-    const scripts = { announceOnce: { lua: ANNOUNCE, numberOfKeys: 2 } };
+    const scripts = { announceOnce: { lua: publishOf(source) + luaOf('announce'), numberOfKeys: 2 } };
     this.#connection = new RedisConnection(source, { role: 'commands', commandTimeoutMs, scripts });
+  }
+
+  get client(): RedisClient {
+    return this.#connection.client;
   }
 
   open(): Promise<void> {
@@ -36,7 +38,7 @@ export class RedisAnnouncer {
 
   /** False where the key was known in the channel: nothing was announced then. Rejects with `BackplaneUnavailable`. */
   async announce({ channel, frame, idempotencyKey }: Announcement, keyLifeMs: number): Promise<boolean> {
-    const client = this.#connection.client as Redis & AnnounceScript;
+    const client = this.#connection.client as RedisClient & AnnounceScript;
     const envelope = encodeEnvelope({ frame });
     const once = this.#keys.once(channel, idempotencyKey);
     const send = (): Promise<number> =>

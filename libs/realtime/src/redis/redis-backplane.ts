@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import type { Redis } from 'ioredis';
 import {
   Backplane,
   type Announced,
@@ -8,12 +7,14 @@ import {
   type BackplaneHealth,
   type BackplaneListener,
 } from '../publishing/backplane.js';
-import { decodeEnvelope } from '../publishing/envelope.js';
-import { ChannelSubscriptions } from './channel-subscriptions.js';
-import { EchoProbe } from './echo-probe.js';
+import type { Envelope } from '../publishing/envelope.js';
+import { PLAIN } from './pub-sub-verbs.js';
 import { RedisAnnouncer } from './redis-announcer.js';
-import { DEFAULT_COMMAND_TIMEOUT_MS, RedisConnection, type RedisSource } from './redis-connection.js';
+import { isCluster, type RedisSource } from './redis-client.js';
+import { DEFAULT_COMMAND_TIMEOUT_MS } from './redis-connection.js';
 import { RedisKeys } from './redis-keys.js';
+import { ShardedSubscriber } from './sharded-subscriber.js';
+import { type Listening, SubscriberConnection } from './subscriber-connection.js';
 
 export interface RedisBackplaneOptions {
   readonly source: RedisSource;
@@ -27,66 +28,45 @@ export interface RedisBackplaneOptions {
 
 const IDEMPOTENCY_MS = 300_000;
 const PROBE_KEY_MS = 10_000;
-const PROBE_TIMEOUT_MS = 5_000;
 const DEFAULT_SILENCE_MS = 30_000;
 const BAD_ENVELOPE_LOG_MS = 60_000;
-/** So many probes in a row that Redis took and the subscriber did not hear: its connection is dead. */
-const SILENT_PROBES = 2;
-
-/**
- * Redis Pub/Sub: one connection for commands, one that only listens. A connection that died in silence is found by probes
- * that the node announces to itself; each new one is subscribed to everything again and told as a gap.
- */
+/** Redis Pub/Sub: one connection for commands, one that only listens; of a cluster, one of each to every master. */
 export class RedisBackplane extends Backplane {
   readonly name = 'redis';
   readonly shared = true;
-  readonly #keys: RedisKeys;
   readonly #announcer: RedisAnnouncer;
-  readonly #subscriber: RedisConnection;
-  readonly #channels: ChannelSubscriptions;
-  readonly #probe: EchoProbe;
-  readonly #probeChannel = `$probe:${randomUUID()}`;
-  readonly #silenceMs: number;
+  readonly #subscriber: SubscriberConnection | ShardedSubscriber;
   readonly #logger = new Logger('AerieRedis');
   #listener: BackplaneListener | undefined;
-  #wasReady = false;
-  #heardAt = 0;
-  #silentProbes = 0;
-  #silenceTimer: NodeJS.Timeout | undefined;
   #badEnvelopeLoggedAt = -Infinity;
 
   constructor({
     source,
     prefix,
     commandTimeoutMs = DEFAULT_COMMAND_TIMEOUT_MS,
-    silenceMs,
+    silenceMs = DEFAULT_SILENCE_MS,
   }: RedisBackplaneOptions) {
     super();
-    this.#keys = new RedisKeys(prefix);
-    this.#silenceMs = silenceMs ?? DEFAULT_SILENCE_MS;
-    this.#announcer = new RedisAnnouncer(source, { keys: this.#keys, commandTimeoutMs });
-    this.#subscriber = new RedisConnection(source, {
-      role: 'subscriber',
+    const keys = new RedisKeys(prefix);
+    const announcer = new RedisAnnouncer(source, { keys, commandTimeoutMs });
+    const listening: Listening = {
+      keys,
       commandTimeoutMs,
-      onReady: () => this.#restore(),
-      onLost: () => this.#channels.lost(),
-    });
-    this.#channels = this.#openChannels(this.#subscriber.client, commandTimeoutMs);
-    this.#probe = new EchoProbe((frame, idempotencyKey) =>
-      this.#announcer.announce({ channel: this.#probeChannel, frame, idempotencyKey }, PROBE_KEY_MS),
-    );
+      silenceMs,
+      announce: (channel, frame, idempotencyKey) =>
+        announcer.announce({ channel, frame, idempotencyKey }, PROBE_KEY_MS),
+      heard: (channel, envelope) => this.#heard(channel, envelope),
+      gap: () => this.#listener?.gap(),
+    };
+    this.#announcer = announcer;
+    this.#subscriber = isCluster(announcer.client)
+      ? new ShardedSubscriber(announcer.client, listening)
+      : new SubscriberConnection({ source, verbs: PLAIN, probeChannel: `$probe:${randomUUID()}` }, listening);
   }
 
   async start(listener: BackplaneListener): Promise<void> {
     this.#listener = listener;
-    this.#channels.keep(this.#probeChannel);
-    this.#subscriber.client.on('messageBuffer', (live: Buffer, message: Buffer) =>
-      this.#receive(live, message),
-    );
     await Promise.all([this.#announcer.open(), this.#subscriber.open()]);
-    this.#heardAt = performance.now();
-    this.#silenceTimer = setInterval(() => void this.#checkSilence(), this.#silenceMs / 3);
-    this.#silenceTimer.unref();
   }
 
   async announce(announcement: Announcement): Promise<Announced> {
@@ -94,67 +74,24 @@ export class RedisBackplane extends Backplane {
   }
 
   subscribe(channel: string): Promise<void> {
-    return this.#channels.subscribe(channel);
+    return this.#subscriber.subscribe(channel);
   }
 
   unsubscribe(channel: string): Promise<void> {
-    return this.#channels.unsubscribe(channel);
+    return this.#subscriber.unsubscribe(channel);
   }
 
-  async probe(timeoutMs: number): Promise<BackplaneHealth> {
-    if (!this.#subscriber.isReady) return { up: false, reason: 'Redis: the subscriber is not connected' };
-    const { silent, ...health } = await this.#probe.run(timeoutMs);
-    if (silent === true) this.#onSilentProbe();
-    return health;
+  probe(timeoutMs: number): Promise<BackplaneHealth> {
+    return this.#subscriber.probe(timeoutMs);
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#silenceTimer);
     await Promise.all([this.#announcer.close(), this.#subscriber.close()]);
   }
 
-  #openChannels(client: Redis, deadlineMs: number): ChannelSubscriptions {
-    const live = (channels: readonly string[]): string[] =>
-      channels.map((channel) => this.#keys.live(channel));
-    const commands = {
-      subscribe: (channels: readonly string[]) => client.subscribe(...live(channels)),
-      unsubscribe: (channels: readonly string[]) => client.unsubscribe(...live(channels)),
-    };
-    return new ChannelSubscriptions(commands, deadlineMs);
-  }
-
-  #receive(live: Buffer, message: Buffer): void {
-    this.#heardAt = performance.now();
-    this.#silentProbes = 0;
-    const channel = this.#keys.channelOf(live.toString());
-    if (channel === undefined || !this.#channels.isWanted(channel)) return;
-    const envelope = decodeEnvelope(message);
+  #heard(channel: string, envelope: Envelope | undefined): void {
     if (envelope === undefined) this.#onBadEnvelope();
-    else if (channel === this.#probeChannel) this.#probe.heard(envelope.frame);
     else this.#listener?.deliver(channel, ownCopy(envelope.frame), envelope.position);
-  }
-
-  async #restore(): Promise<void> {
-    const restoration = await this.#channels.restore();
-    if (restoration === 'failed') this.#subscriber.reconnect();
-    if (restoration !== 'restored') return;
-    this.#silentProbes = 0;
-    if (this.#wasReady) this.#listener?.gap();
-    this.#wasReady = true;
-  }
-
-  async #checkSilence(): Promise<void> {
-    if (performance.now() - this.#heardAt < this.#silenceMs) return;
-    await this.probe(Math.min(PROBE_TIMEOUT_MS, this.#silenceMs));
-  }
-
-  #onSilentProbe(): void {
-    this.#listener?.gap();
-    this.#silentProbes += 1;
-    if (this.#silentProbes < SILENT_PROBES) return;
-    this.#silentProbes = 0;
-    this.#logger.warn('the subscriber hears nothing of what Redis accepts: connecting it anew');
-    this.#subscriber.reconnect();
   }
 
   #onBadEnvelope(): void {

@@ -1,17 +1,15 @@
 import { Logger } from '@nestjs/common';
-import { Redis, type RedisOptions } from 'ioredis';
+import type { RedisOptions } from 'ioredis';
+import { ClusterUpkeep } from './cluster-upkeep.js';
+import { createClient, isCluster, type RedisClient, type RedisSource, type Scripts } from './redis-client.js';
 import { faultOf } from './redis-fault.js';
-import { optionsOfUrl } from './redis-url.js';
-
-/** A URL, or the application's own client, which is only ever duplicated and stays open. */
-export type RedisSource = { readonly url: string } | { readonly client: Redis };
 
 export interface RedisConnectionOptions {
   /** What it is for: in the log, and in Redis' `CLIENT LIST` as `aerie-<role>`. */
   readonly role: string;
   /** After it a command's outcome is unknown. Default 2000. */
   readonly commandTimeoutMs?: number;
-  readonly scripts?: RedisOptions['scripts'];
+  readonly scripts?: Scripts;
   /** Called after each connect, before `open()` resolves. */
   readonly onReady?: () => Promise<void> | void;
   /** Called when an established connection was lost. */
@@ -25,11 +23,12 @@ const MAX_BACK_OFF_MS = 2_000;
 const STABLE_AFTER_MS = 5_000;
 
 /**
- * One connection that never keeps a caller waiting: a command fails at once while Redis is away, and within the command
+ * One connection, or one to each master of a cluster, that never keeps a caller waiting: a command fails at once while Redis is away, and within the command
  * timeout when it is silent. It reconnects for ever, with jittered back-off of 100 ms to 2 s.
  */
 export class RedisConnection {
-  readonly client: Redis;
+  readonly client: RedisClient;
+  readonly #upkeep: ClusterUpkeep | undefined;
   readonly #options: RedisConnectionOptions;
   readonly #commandTimeoutMs: number;
   readonly #logger = new Logger('AerieRedis');
@@ -43,9 +42,8 @@ export class RedisConnection {
   constructor(source: RedisSource, options: RedisConnectionOptions) {
     this.#options = options;
     this.#commandTimeoutMs = options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS;
-    const own = this.#clientOptions();
-    this.client =
-      'client' in source ? source.client.duplicate(own) : new Redis({ ...optionsOfUrl(source.url), ...own });
+    this.client = createClient(source, this.#clientOptions());
+    this.#upkeep = isCluster(this.client) ? new ClusterUpkeep(this.client) : undefined;
     this.client.on('ready', () => void this.#onReady());
     this.client.on('close', () => this.#onClose());
     this.client.on('error', (error) => this.#onFault(error));
@@ -77,6 +75,7 @@ export class RedisConnection {
   /** Lets commands that are under way end, within the command timeout, and disconnects. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#upkeep?.stop();
     clearTimeout(this.#endTimer);
     this.#opened?.();
     if (this.isReady) await this.client.quit().catch(() => undefined);
@@ -84,7 +83,7 @@ export class RedisConnection {
   }
 
   // A duplicated client may have any options of its application: whatever changes behaviour is set here.
-  #clientOptions(): RedisOptions & { replyMapping: 'legacy' } {
+  #clientOptions(): RedisOptions & { replyMapping: 'legacy'; scripts?: Scripts } {
     const timeout = this.#commandTimeoutMs;
     return {
       connectionName: `aerie-${this.#options.role}`,
@@ -133,6 +132,7 @@ export class RedisConnection {
     this.#readyAt = performance.now();
     if (this.#away) this.#logger.log(`Redis is back (${this.#options.role})`);
     this.#away = false;
+    await this.#upkeep?.connect();
     await this.#options.onReady?.();
     this.#opened?.();
   }

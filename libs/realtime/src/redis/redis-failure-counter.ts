@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
-import type { Cluster, Redis } from 'ioredis';
 import { RateLimiterRedis, RateLimiterRes, RLWrapperTimeouts } from 'rate-limiter-flexible';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { MemoryFailureCounter } from '../memory/memory-failure-counter.js';
+import type { RedisClient } from './redis-client.js';
 import { faultOf } from './redis-fault.js';
 
 const FAILURES = 100;
@@ -20,7 +20,7 @@ export class RedisFailureCounter extends FailureCounter {
   readonly #limiter: RLWrapperTimeouts;
   #awayUntil = 0;
 
-  constructor(client: Redis | Cluster, prefix: string) {
+  constructor(client: RedisClient, prefix: string) {
     super();
     const limiter = new RateLimiterRedis({
       storeClient: client,

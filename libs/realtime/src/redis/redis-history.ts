@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Logger } from '@nestjs/common';
 import type { Position } from '@aerie/protocol';
-import type { Redis } from 'ioredis';
 import {
   type Append,
   History,
@@ -11,8 +9,10 @@ import {
 } from '../history/history.js';
 import type { Announced } from '../publishing/backplane.js';
 import { randomId } from '../random-id.js';
+import { luaOf, publishOf } from './lua-source.js';
 import { PendingBytes } from './pending-bytes.js';
-import { RedisConnection, type RedisSource } from './redis-connection.js';
+import { primariesOf, type RedisClient, type RedisSource, type Scripts } from './redis-client.js';
+import { RedisConnection } from './redis-connection.js';
 import { unavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
 
@@ -36,13 +36,6 @@ interface HistoryScripts {
 
 const IDEMPOTENCY_MS = 300_000;
 const EPOCH_BYTES = 9;
-const PROLOGUE = lua('history');
-const SCRIPTS = {
-  historyAppend: { lua: PROLOGUE + lua('history-append'), numberOfKeys: 4 },
-  historyRead: { lua: PROLOGUE + lua('history-read'), numberOfKeys: 2 },
-  historyPosition: { lua: PROLOGUE + lua('history-position'), numberOfKeys: 2 },
-};
-
 /**
  * A stream per channel, in the channel's slot. An epoch is bound to the id of Redis' replication: after a restart, a failover
  * or a flush every history begins anew, as the newest entries may be lost. Redis must not evict (`noeviction`).
@@ -60,7 +53,7 @@ export class RedisHistory extends History {
     this.#keys = new RedisKeys(prefix);
     this.#connection = new RedisConnection(source, {
       role: 'history',
-      scripts: SCRIPTS,
+      scripts: scriptsFor(source),
       onReady: () => this.#checkEviction(),
       ...(commandTimeoutMs !== undefined && { commandTimeoutMs }),
     });
@@ -119,7 +112,7 @@ export class RedisHistory extends History {
   }
 
   get #scripts(): HistoryScripts {
-    return this.#connection.client as Redis & HistoryScripts;
+    return this.#connection.client as RedisClient & HistoryScripts;
   }
 
   #keysOf(channel: string): [stream: string, meta: string] {
@@ -136,18 +129,29 @@ export class RedisHistory extends History {
 
   // By INFO: CONFIG is forbidden on many a hosted Redis.
   async #checkEviction(): Promise<void> {
-    const memory = await this.#connection.client.info('memory').catch(() => '');
-    const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? 'noeviction';
-    const mayEvict = policy !== 'noeviction' && /^maxmemory:[1-9]/m.test(memory);
-    this.#fault = mayEvict
-      ? `Redis may evict histories (maxmemory-policy ${policy}): it must be noeviction`
-      : undefined;
+    const primaries = primariesOf(this.#connection.client);
+    const memories = await Promise.all(primaries.map((redis) => redis.info('memory').catch(() => '')));
+    const policy = memories.map(evictionOf).find((each) => each !== 'noeviction');
+    this.#fault =
+      policy === undefined
+        ? undefined
+        : `Redis may evict histories (maxmemory-policy ${policy}): it must be noeviction`;
     if (this.#fault !== undefined) this.#logger.error(this.#fault);
   }
 }
 
-function lua(name: string): string {
-  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+function scriptsFor(source: RedisSource): Scripts {
+  const prologue = luaOf('history');
+  return {
+    historyAppend: { lua: publishOf(source) + prologue + luaOf('history-append'), numberOfKeys: 4 },
+    historyRead: { lua: prologue + luaOf('history-read'), numberOfKeys: 2 },
+    historyPosition: { lua: prologue + luaOf('history-position'), numberOfKeys: 2 },
+  };
+}
+
+function evictionOf(memory: string): string {
+  const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? 'noeviction';
+  return /^maxmemory:[1-9]/m.test(memory) ? policy : 'noeviction';
 }
 
 function newEpoch(): string {

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import {
   type DeadLease,
   type LeaseClaim,
@@ -8,6 +7,8 @@ import {
   type LeaseView,
   type SweepTimes,
 } from '../sessions/node-directory.js';
+import { ClusterOrigin } from './cluster-origin.js';
+import { isCluster, onEachConnection, type RedisClient } from './redis-client.js';
 import { unavailable } from './redis-fault.js';
 import { type LeaseKeys, RedisKeys } from './redis-keys.js';
 import type { RenewReply, ScriptedRedis } from './session-scripts.js';
@@ -21,15 +22,17 @@ const TOMBSTONE_MS = 24 * 3_600_000;
 export class RedisNodeDirectory extends NodeDirectory {
   readonly #client: ScriptedRedis;
   readonly #keys: LeaseKeys;
+  readonly #clusterOrigin: ClusterOrigin | undefined;
   #connections = 0;
   #connectionsSeen = 0;
 
   /** @param client With the scripts of `SESSION_SCRIPTS`. */
-  constructor(client: Redis, prefix?: string) {
+  constructor(client: RedisClient, prefix?: string) {
     super();
     this.#client = client as ScriptedRedis;
     this.#keys = new RedisKeys(prefix).leases;
-    client.on('ready', () => (this.#connections += 1));
+    this.#clusterOrigin = isCluster(client) ? new ClusterOrigin(client) : undefined;
+    onEachConnection(client, () => (this.#connections += 1));
   }
 
   async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<LeaseView> {
@@ -43,7 +46,10 @@ export class RedisNodeDirectory extends NodeDirectory {
     );
     const reconnected = connections !== this.#connectionsSeen;
     this.#connectionsSeen = connections;
-    return { ...renewalOf(reply), reconnected };
+    const renewal = { ...renewalOf(reply), reconnected };
+    return this.#clusterOrigin === undefined
+      ? renewal
+      : { ...renewal, origin: await this.#clusterOrigin.current() };
   }
 
   claimSweeps(dead: readonly DeadLease[], { marginMs, againMs }: SweepTimes): Promise<readonly string[]> {

@@ -1,5 +1,4 @@
 import { Logger } from '@nestjs/common';
-import type { Redis } from 'ioredis';
 import type { Session } from '../connections/session.js';
 import {
   DEFAULT_MAX_TOKEN_LIFE_MS,
@@ -7,6 +6,7 @@ import {
   type RevocationIndexOptions,
 } from '../sessions/revocation-index.js';
 import { RevocationLog, type Revocation } from '../sessions/revocations.js';
+import { onEachConnection, type RedisClient } from './redis-client.js';
 import { faultOf, unavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
 
@@ -27,11 +27,12 @@ const OVERLAP_MS = 60_000;
  * The client is the caller's and is not closed here.
  */
 export class RedisRevocationLog extends RevocationLog {
-  readonly #client: Redis;
+  readonly #client: RedisClient;
   readonly #key: string;
   readonly #index: RevocationIndex;
   readonly #maxTokenLifeMs: number;
   readonly #logger = new Logger('AerieRevocations');
+  readonly #unwatch: () => void;
   #onAdded: ((revocation: Revocation) => void) | undefined;
   /** The id of the last entry that was read. */
   #last = '0-0';
@@ -42,13 +43,13 @@ export class RedisRevocationLog extends RevocationLog {
   #readAgain = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(client: Redis, options: RedisRevocationLogOptions = {}) {
+  constructor(client: RedisClient, options: RedisRevocationLogOptions = {}) {
     super();
     this.#client = client;
     this.#key = new RedisKeys(options.prefix).revocations;
     this.#index = new RevocationIndex(options);
     this.#maxTokenLifeMs = options.maxTokenLifeMs ?? DEFAULT_MAX_TOKEN_LIFE_MS;
-    client.on('ready', this.#rewind);
+    this.#unwatch = onEachConnection(client, this.#rewind);
   }
 
   get loaded(): boolean {
@@ -95,7 +96,7 @@ export class RedisRevocationLog extends RevocationLog {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#client.off('ready', this.#rewind);
+    this.#unwatch();
     this.#onAdded = undefined;
     await this.#reading;
   }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import type { Lease } from '../sessions/node-directory.js';
 import { NODE_LOST, type SessionEvent } from '../sessions/session-event.js';
 import {
@@ -11,10 +10,13 @@ import {
   type UserSessions,
   type Written,
 } from '../sessions/session-registry.js';
+import { BucketPipelines } from './bucket-pipelines.js';
+import type { RedisClient } from './redis-client.js';
 import { unavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
 import { SessionCommands } from './session-commands.js';
-import type { ChangeReply, DueReply, ScriptedPipeline, ScriptedRedis } from './session-scripts.js';
+import type { ChangeReply, DueReply, ScriptedRedis } from './session-scripts.js';
+import { bucketOf } from './user-bucket.js';
 
 export interface RedisSessionRegistryOptions {
   readonly prefix?: string;
@@ -28,7 +30,7 @@ interface Indexed {
   readonly user: string;
 }
 
-type Fill = (pipeline: ScriptedPipeline) => void;
+type Fill = (pipelines: BucketPipelines) => void;
 
 const DEFAULT_CLAIM_MS = 30_000;
 const SWEPT_PER_BUCKET = 8;
@@ -39,26 +41,26 @@ export class RedisSessionRegistry extends SessionRegistry {
   readonly #commands: SessionCommands;
 
   /** @param client With the scripts of `SESSION_SCRIPTS`. */
-  constructor(client: Redis, { prefix, claimMs = DEFAULT_CLAIM_MS }: RedisSessionRegistryOptions = {}) {
+  constructor(client: RedisClient, { prefix, claimMs = DEFAULT_CLAIM_MS }: RedisSessionRegistryOptions = {}) {
     super();
     this.#client = client as ScriptedRedis;
     this.#commands = new SessionCommands(new RedisKeys(prefix), claimMs);
   }
 
   async write(lease: Lease, changes: readonly SessionChange[]): Promise<readonly Written[]> {
-    const replies = await this.#pipelined<ChangeReply>((pipeline) => {
+    const replies = await this.#pipelined<ChangeReply>((pipelines) => {
       for (const change of changes)
-        if (change.type === 'enter') this.#commands.enter(pipeline, lease, change);
-        else this.#commands.leave(pipeline, lease, { ...change, fence: lease.fence });
+        if (change.type === 'enter') this.#commands.enter(pipelines, lease, change);
+        else this.#commands.leave(pipelines, lease, { ...change, fence: lease.fence });
     });
     return replies.map(writtenOf);
   }
 
   async sweep(lease: Lease, fence: string): Promise<SweepStep> {
     const found = await this.#indexed(fence);
-    const replies = await this.#pipelined<ChangeReply>((pipeline) => {
+    const replies = await this.#pipelined<ChangeReply>((pipelines) => {
       for (const { user, connection } of found)
-        this.#commands.leave(pipeline, lease, {
+        this.#commands.leave(pipelines, lease, {
           user,
           connection,
           graceMs: 0,
@@ -75,21 +77,21 @@ export class RedisSessionRegistry extends SessionRegistry {
   }
 
   async claimDue(lease: Lease, { listening }: ClaimOptions): Promise<readonly SessionEvent[]> {
-    const due = await this.#pipelined<DueReply>((pipeline) => {
-      this.#commands.due(pipeline, lease, listening);
+    const due = await this.#pipelined<DueReply>((pipelines) => {
+      this.#commands.due(pipelines, lease, listening);
     });
     const users = due.flatMap(([overdue]) => overdue);
-    const offline = await this.#pipelined<string[]>((pipeline) => {
-      for (const user of users) this.#commands.offline(pipeline, lease, user);
+    const offline = await this.#pipelined<string[]>((pipelines) => {
+      for (const user of users) this.#commands.offline(pipelines, lease, user);
     });
     return [...due.flatMap(([, events]) => events), ...offline.flat()].map(eventOf);
   }
 
   async acknowledge(events: readonly SessionEvent[]): Promise<void> {
-    await this.#pipelined((pipeline) => {
+    await this.#pipelined((pipelines) => {
       for (const { id, user } of events) {
         const keys = this.#commands.keysOf(user);
-        pipeline.zrem(keys.unsaid, id).hdel(keys.events, id);
+        pipelines.of(bucketOf(user)).zrem(keys.unsaid, id).hdel(keys.events, id);
       }
     });
   }
@@ -112,8 +114,9 @@ export class RedisSessionRegistry extends SessionRegistry {
   }
 
   async #indexed(fence: string): Promise<readonly Indexed[]> {
-    const members = await this.#pipelined<string[]>((pipeline) => {
-      for (const keys of this.#commands.buckets) pipeline.srandmember(keys.index(fence), SWEPT_PER_BUCKET);
+    const members = await this.#pipelined<string[]>((pipelines) => {
+      for (const [bucket, keys] of this.#commands.buckets.entries())
+        pipelines.of(bucket).srandmember(keys.index(fence), SWEPT_PER_BUCKET);
     });
     return members.flat().map((member) => {
       const space = member.indexOf(' ');
@@ -121,16 +124,10 @@ export class RedisSessionRegistry extends SessionRegistry {
     });
   }
 
-  /** Many commands in one write; each settles for itself, and the first failure is everybody's. */
-  async #pipelined<Reply>(fill: Fill): Promise<readonly Reply[]> {
-    const pipeline = this.#client.pipeline() as ScriptedPipeline;
-    fill(pipeline);
-    if (pipeline.length === 0) return [];
-    const replies = (await this.#ask(() => pipeline.exec())) ?? [];
-    return replies.map(([error, reply]) => {
-      if (error !== null) throw unavailable(error);
-      return reply as Reply;
-    });
+  #pipelined<Reply>(fill: Fill): Promise<readonly Reply[]> {
+    const pipelines = new BucketPipelines(this.#client);
+    fill(pipelines);
+    return this.#ask(() => pipelines.exec<Reply>());
   }
 
   async #ask<Reply>(question: () => Promise<Reply>): Promise<Reply> {

@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis';
 import { DriverConnections } from '../driver-token.js';
-import { RedisConnection, type RedisSource } from './redis-connection.js';
+import type { RedisClient, RedisSource } from './redis-client.js';
+import { RedisConnection } from './redis-connection.js';
 import { SESSION_SCRIPTS } from './session-scripts.js';
 
 /** The connection that tickets, failure counts, revocations, the node directory and sessions share. */
@@ -16,7 +16,7 @@ export class RedisStoreConnection extends DriverConnections {
     });
   }
 
-  get client(): Redis {
+  get client(): RedisClient {
     return this.#connection.client;
   }
 

@@ -1,13 +1,13 @@
-import type { Cluster, Redis } from 'ioredis';
 import type { Session } from '../connections/session.js';
 import { TicketStore } from '../handshake/ticket-store.js';
+import type { RedisClient } from './redis-client.js';
 
 /** Tickets that any node can redeem. The client is the caller's: it is not closed here. */
 export class RedisTicketStore extends TicketStore {
-  readonly #client: Redis | Cluster;
+  readonly #client: RedisClient;
   readonly #prefix: string;
 
-  constructor(client: Redis | Cluster, prefix: string) {
+  constructor(client: RedisClient, prefix: string) {
     super();
     this.#client = client;
     this.#prefix = prefix;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { optionsOfUrl } from './redis-url.js';
+import { targetOfUrl } from './redis-url.js';
 
 describe('a Redis URL', () => {
   it.each([
@@ -24,7 +24,18 @@ describe('a Redis URL', () => {
       },
     ],
   ])('is read: %s', (url, options) => {
-    expect(optionsOfUrl(url)).toEqual(options);
+    expect(targetOfUrl(url)).toEqual({ options });
+  });
+
+  it('names nodes of a cluster', () => {
+    expect(targetOfUrl('redis+cluster://me:pw@a,b:7001,[::1]:7002')).toEqual({
+      options: { username: 'me', password: 'pw' },
+      nodes: [
+        { host: 'a', port: 6379 },
+        { host: 'b', port: 7001 },
+        { host: '::1', port: 7002 },
+      ],
+    });
   });
 
   it.each([
@@ -35,9 +46,10 @@ describe('a Redis URL', () => {
     ['redis://:secret@h:port', /a host that is none/],
     ['redis://:secret@h/first', /number of a database/],
     ['redis+sentinel://:secret@h', /must name the primary/],
-    ['redis+cluster://:secret@h', /a cluster, which this release does not drive/],
+    ['redis+cluster://:secret@a,b:port', /a host that is none/],
+    ['redis+cluster://:secret@a/1', /there is only 0/],
   ])('that is wrong is refused without its secret: %s', (url, message) => {
-    expect(() => optionsOfUrl(url)).toThrow(message);
-    expect(() => optionsOfUrl(url)).not.toThrow(/secret/);
+    expect(() => targetOfUrl(url)).toThrow(message);
+    expect(() => targetOfUrl(url)).not.toThrow(/secret/);
   });
 });

@@ -12,29 +12,40 @@ interface Parts {
   readonly query: URLSearchParams;
 }
 
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a Redis is, and how to speak to it. */
+export interface RedisTarget {
+  readonly options: RedisOptions;
+  /** Of a cluster: some of its nodes, which tell of the others. */
+  readonly nodes?: readonly RedisAddress[];
+}
+
 /**
- * ioredis options of a URL:
- * `redis://[user:password@]host[:port][/db]`, `rediss:` the same over TLS, and
- * `redis+sentinel://[user:password@]sentinel[:port],…/primary[/db][?sentinelPassword=…]`.
+ * What a URL says:
+ * `redis://[user:password@]host[:port][/db]`, `rediss:` the same over TLS,
+ * `redis+sentinel://[user:password@]sentinel[:port],…/primary[/db][?sentinelPassword=…]`, and
+ * `redis+cluster://[user:password@]node[:port],…`.
  * @throws Error that names the fault and never quotes the URL, which may hold a password.
  */
-export function optionsOfUrl(url: string): RedisOptions {
+export function targetOfUrl(url: string): RedisTarget {
   const [, scheme = '', auth = '', hosts = '', path = '', query = ''] = SHAPE.exec(url) ?? [];
   const parts = { auth: authOf(auth), hosts, path: path.split('/'), query: new URLSearchParams(query) };
   switch (scheme) {
     case 'redis':
-      return single(parts);
+      return { options: single(parts) };
     case 'rediss':
-      return { ...single(parts), tls: {} };
+      return { options: { ...single(parts), tls: {} } };
     case 'redis+sentinel':
-      return sentinel(parts);
+      return { options: sentinel(parts) };
     case 'redis+cluster':
-      throw new Error(
-        'The Redis URL asks for a cluster, which this release does not drive: use redis:, rediss: or redis+sentinel:',
-      );
+      return cluster(parts);
     default:
       throw new Error(
-        'The Redis URL must start with redis://, rediss:// or redis+sentinel:// and name a host',
+        'The Redis URL must start with redis://, rediss://, redis+sentinel:// or redis+cluster:// and name a host',
       );
   }
 }
@@ -47,7 +58,7 @@ function sentinel({ auth, hosts, path, query }: Parts): RedisOptions {
   const [name = '', db] = path;
   if (name === '')
     throw new Error('The Redis URL must name the primary: redis+sentinel://sentinel:26379/primary');
-  const sentinels = hosts.split(',').map((host) => addressOf(host, DEFAULT_SENTINEL_PORT));
+  const sentinels = addressesOf(hosts, DEFAULT_SENTINEL_PORT);
   const sentinelPassword = query.get('sentinelPassword');
   return {
     ...auth,
@@ -56,6 +67,12 @@ function sentinel({ auth, hosts, path, query }: Parts): RedisOptions {
     db: databaseOf(db),
     ...(sentinelPassword !== null && { sentinelPassword }),
   };
+}
+
+function cluster({ auth, hosts, path }: Parts): RedisTarget {
+  if (databaseOf(path[0]) !== 0)
+    throw new Error('The Redis URL of a cluster has a database: there is only 0');
+  return { options: auth, nodes: addressesOf(hosts, DEFAULT_PORT) };
 }
 
 function authOf(text: string): Parts['auth'] {
@@ -74,7 +91,11 @@ function decoded(text: string): string {
   }
 }
 
-function addressOf(text: string, defaultPort: number): { host: string; port: number } {
+function addressesOf(hosts: string, defaultPort: number): RedisAddress[] {
+  return hosts.split(',').map((host) => addressOf(host, defaultPort));
+}
+
+function addressOf(text: string, defaultPort: number): RedisAddress {
   const [, host, port] = HOST.exec(text) ?? [];
   if (host === undefined) throw new Error('The Redis URL has a host that is none');
   return { host: host.replaceAll(/[[\]]/g, ''), port: port === undefined ? defaultPort : Number(port) };

@@ -1,5 +1,4 @@
 import { Module, type DynamicModule, type FactoryProvider, type ModuleMetadata } from '@nestjs/common';
-import type { Redis } from 'ioredis';
 import { DriverConnections, driverToken } from '../driver-token.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { TicketStore } from '../handshake/ticket-store.js';
@@ -9,7 +8,7 @@ import { NodeDirectory } from '../sessions/node-directory.js';
 import { RevocationLog } from '../sessions/revocations.js';
 import { SessionRegistry } from '../sessions/session-registry.js';
 import { RedisBackplane } from './redis-backplane.js';
-import type { RedisSource } from './redis-connection.js';
+import type { RedisClient, RedisSource } from './redis-client.js';
 import { RedisFailureCounter } from './redis-failure-counter.js';
 import { RedisHistory } from './redis-history.js';
 import { RedisNodeDirectory } from './redis-node-directory.js';
@@ -19,7 +18,7 @@ import { RedisStoreConnection } from './redis-store-connection.js';
 import { RedisTicketStore } from './redis-ticket-store.js';
 
 /** Either `url` or `client`. */
-export type RealtimeRedisOptions = ({ readonly url: string } | { readonly client: Redis }) & {
+export type RealtimeRedisOptions = ({ readonly url: string } | { readonly client: RedisClient }) & {
   /** Of every key and Pub/Sub channel. Default `aerie:`. */
   readonly prefix?: string;
   /** After it the outcome of a command is unknown. Default 2000. */
@@ -68,7 +67,7 @@ const STORE_CONNECTION = {
   },
 };
 
-type Store = (client: Redis, options: RealtimeRedisOptions & { readonly prefix: string }) => unknown;
+type Store = (client: RedisClient, options: RealtimeRedisOptions & { readonly prefix: string }) => unknown;
 
 const DRIVERS = [
   {

@@ -1,7 +1,7 @@
 import type { Lease } from '../sessions/node-directory.js';
 import type { Entering, Leaving } from '../sessions/session-registry.js';
 import type { BucketKeys, RedisKeys } from './redis-keys.js';
-import type { ScriptedPipeline } from './session-scripts.js';
+import type { BucketPipelines } from './bucket-pipelines.js';
 import { BUCKETS, bucketOf } from './user-bucket.js';
 
 /** One that leaves, and the fence that it is looked for under. */
@@ -32,52 +32,60 @@ export class SessionCommands {
     return keys;
   }
 
-  enter(pipeline: ScriptedPipeline, lease: Lease, { user, record, told, again, limit }: Entering): void {
+  enter(pipelines: BucketPipelines, lease: Lease, { user, record, told, again, limit }: Entering): void {
     const keys = this.keysOf(user);
     const { leaseUntil, fence, node } = lease;
     const { max = 0, overflow = '' } = limit ?? {};
-    pipeline.sessionEnter(
-      [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid, keys.held(user)],
-      [
-        leaseUntil,
-        fence,
-        node,
-        user,
-        record.id,
-        JSON.stringify(record),
-        flag(told),
-        flag(again),
-        this.#claimMs,
-        max,
-        overflow,
-      ],
-    );
+    pipelines
+      .of(bucketOf(user))
+      .sessionEnter(
+        [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid, keys.held(user)],
+        [
+          leaseUntil,
+          fence,
+          node,
+          user,
+          record.id,
+          JSON.stringify(record),
+          flag(told),
+          flag(again),
+          this.#claimMs,
+          max,
+          overflow,
+        ],
+      );
   }
 
-  leave(pipeline: ScriptedPipeline, { leaseUntil }: Lease, leaving: LeavingUnder): void {
+  leave(pipelines: BucketPipelines, { leaseUntil }: Lease, leaving: LeavingUnder): void {
     const { user, connection, graceMs, code, reason, fence, onlyThere = false } = leaving;
     const keys = this.keysOf(user);
-    pipeline.sessionLeave(
-      [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid],
-      [leaseUntil, onlyThere ? fence : '', user, connection, graceMs, code, reason, this.#claimMs],
-    );
+    pipelines
+      .of(bucketOf(user))
+      .sessionLeave(
+        [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid],
+        [leaseUntil, onlyThere ? fence : '', user, connection, graceMs, code, reason, this.#claimMs],
+      );
   }
 
-  offline(pipeline: ScriptedPipeline, { leaseUntil }: Lease, user: string): void {
+  offline(pipelines: BucketPipelines, { leaseUntil }: Lease, user: string): void {
     const keys = this.keysOf(user);
-    pipeline.sessionOffline(
-      [keys.user(user), keys.due, keys.events, keys.unsaid],
-      [leaseUntil, user, this.#claimMs],
-    );
+    pipelines
+      .of(bucketOf(user))
+      .sessionOffline(
+        [keys.user(user), keys.due, keys.events, keys.unsaid],
+        [leaseUntil, user, this.#claimMs],
+      );
   }
 
   /** In every bucket. */
-  due(pipeline: ScriptedPipeline, { leaseUntil }: Lease, listening: boolean): void {
-    for (const { due, events, unsaid } of this.buckets)
-      pipeline.sessionDue(
-        [due, events, unsaid],
-        [leaseUntil, flag(listening), this.#claimMs, EVENT_LIFE_MS, DUE_PER_BUCKET],
-      );
+  due(pipelines: BucketPipelines, { leaseUntil }: Lease, listening: boolean): void {
+    for (const [bucket, { due, events, unsaid }] of this.buckets.entries())
+      pipelines
+        .of(bucket)
+        .sessionDue(
+          [due, events, unsaid],
+          [leaseUntil, flag(listening), this.#claimMs, EVENT_LIFE_MS, DUE_PER_BUCKET],
+        );
   }
 }
 

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
-import type { ChainableCommander, Redis, RedisOptions } from 'ioredis';
+import type { ChainableCommander } from 'ioredis';
+import { luaOf } from './lua-source.js';
+import type { RedisClient, Scripts } from './redis-client.js';
 
 /** `[0]`: the lease is over. Else 1, events, and surplus connections or whether the one that left was there. */
 export type ChangeReply = [0] | [1, string[], string[] | 0 | 1];
@@ -28,7 +29,7 @@ interface Replies {
 type Keys = readonly string[];
 type Arguments = readonly (string | number)[];
 
-export type ScriptedRedis = Redis & {
+export type ScriptedRedis = RedisClient & {
   [Script in keyof Replies]: (keys: Keys, args: Arguments) => Promise<Replies[Script]>;
 };
 export type ScriptedPipeline = ChainableCommander & {
@@ -36,7 +37,7 @@ export type ScriptedPipeline = ChainableCommander & {
 };
 
 /** For `scripts` of an ioredis client. */
-export const SESSION_SCRIPTS: NonNullable<RedisOptions['scripts']> = {
+export const SESSION_SCRIPTS: Scripts = {
   sessionEnter: { lua: lua('session-enter'), numberOfKeys: 6 },
   sessionLeave: { lua: lua('session-leave'), numberOfKeys: 5 },
   sessionDue: { lua: lua('session-due'), numberOfKeys: 3 },
@@ -48,9 +49,5 @@ export const SESSION_SCRIPTS: NonNullable<RedisOptions['scripts']> = {
 };
 
 function lua(name: string): string {
-  return file('session-prologue') + file(name);
-}
-
-function file(name: string): string {
-  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+  return luaOf('session-prologue') + luaOf(name);
 }

@@ -7,5 +7,5 @@
 if not redis.call('SET', KEYS[1], '', 'NX', 'PX', ARGV[2]) then
   return 0
 end
-redis.call('PUBLISH', KEYS[2], ARGV[1])
+redis.call(PUBLISH, KEYS[2], ARGV[1])
 return 1

@@ -22,5 +22,5 @@ if not isLive(head) then
   redis.call('XTRIM', stream, 'MINID', '=', math.min(offsetOf(head) + 64, firstLive()))
 end
 redis.call('SET', KEYS[3], epoch .. ',' .. offset, 'PX', ARGV[5])
-redis.call('PUBLISH', KEYS[4], '\1' .. epoch .. ',' .. offset .. ';' .. ARGV[4])
+redis.call(PUBLISH, KEYS[4], '\1' .. epoch .. ',' .. offset .. ';' .. ARGV[4])
 return { 0, epoch, last }
