@@ -27,7 +27,7 @@ export interface RedisCluster {
   moveSlots(keys: readonly string[], to: ClusterMember): Promise<void>;
   /** From now on the replica of this master misses what is written: it will lack the tail. */
   cutReplication(master: ClusterMember): Promise<void>;
-  /** SIGKILL to a master; resolves when its replica has taken over everywhere. */
+  /** SIGKILL to a master, for good; resolves when its replica has taken over everywhere. */
   failOver(master: ClusterMember): Promise<void>;
   stop(): Promise<void>;
 }
@@ -67,6 +67,7 @@ export async function startRedisCluster({
     failOver: async (master) => {
       const heir = first(followers.slice(masters.indexOf(master)));
       await master.server.kill();
+      master.admin.disconnect();
       await until(async () =>
         (await Promise.all(living().map(({ admin }) => knows(admin, heir)))).every(Boolean),
       );
@@ -89,7 +90,7 @@ async function startMember(): Promise<ClusterMember> {
   const cluster = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())];
   const times = ['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--repl-diskless-sync-delay', '0'];
   const server = await startRedis({ args: [...cluster, ...times, '--cluster-replica-validity-factor', '0'] });
-  const admin = new Redis(server.url);
+  const admin = new Redis(server.url, { maxRetriesPerRequest: 1, commandTimeout: 5_000 });
   admin.on('error', () => undefined);
   return { server, admin, id: await admin.cluster('MYID') };
 }
