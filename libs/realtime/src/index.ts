@@ -46,6 +46,16 @@ export {
 export { HttpEdge } from './http/http-edge.js';
 export type { Route, RouteContext, RouteOutcome, RouteReply } from './http/route.js';
 export {
+  type PresenceChange,
+  type PresenceEntering,
+  type PresenceLeaving,
+  type PresenceMember,
+  type PresencePage,
+  type PresenceRange,
+  PresenceStore,
+  type PresenceSweep,
+} from './presence/presence-store.js';
+export {
   type Announced,
   type Announcement,
   Backplane,
@@ -53,6 +63,7 @@ export {
   type BackplaneListener,
   BackplaneUnavailable,
 } from './publishing/backplane.js';
+export { channelOfPresence, presenceChannel } from './publishing/internal-channels.js';
 export type { CommandOutcome, PublishOutcome } from './publishing/outcome.js';
 export { RealtimeModule } from './realtime.module.js';
 export type { RealtimeAsyncOptions, RealtimeLimits, RealtimeOptions } from './realtime.options.js';

@@ -1,4 +1,4 @@
-import { slotOf } from './hash-slot.js';
+import { slotOfChannel } from './hash-slot.js';
 import type { RedisClient } from './redis-client.js';
 
 /** How one connection subscribes: to everything, or to what its shard of a cluster has. */
@@ -30,7 +30,7 @@ export const SHARDED: PubSubVerbs = {
 function bySlot(channels: readonly string[]): ReadonlyMap<number, readonly string[]> {
   const slots = new Map<number, string[]>();
   for (const channel of channels) {
-    const slot = slotOf(channel);
+    const slot = slotOfChannel(channel);
     const others = slots.get(slot);
     if (others === undefined) slots.set(slot, [channel]);
     else others.push(channel);

@@ -5,6 +5,7 @@ import { describeBackplane } from '../testing/contracts/backplane.contract.js';
 import { describeFailureCounter } from '../testing/contracts/failure-counter.contract.js';
 import { describeHistory } from '../testing/contracts/history.contract.js';
 import { describeNodeDirectory } from '../testing/contracts/node-directory.contract.js';
+import { describePresenceStore } from '../testing/contracts/presence-store.contract.js';
 import { describeRevocationLog } from '../testing/contracts/revocation-log.contract.js';
 import {
   CONTRACT_CLAIM_MS,
@@ -16,6 +17,7 @@ import { primariesOf } from './redis-client.js';
 import { RedisFailureCounter } from './redis-failure-counter.js';
 import { RedisHistory } from './redis-history.js';
 import { RedisNodeDirectory } from './redis-node-directory.js';
+import { RedisPresenceStore } from './redis-presence-store.js';
 import { RedisRevocationLog } from './redis-revocation-log.js';
 import { RedisSessionRegistry } from './redis-session-registry.js';
 import { RedisStoreConnection } from './redis-store-connection.js';
@@ -35,6 +37,11 @@ async function openStores(): Promise<RedisStoreConnection> {
   const stores = new RedisStoreConnection({ url: cluster.url });
   await stores.open();
   return stores;
+}
+
+async function timeOf({ client }: RedisStoreConnection): Promise<number> {
+  const [seconds = 0, micros = 0] = (await primariesOf(client)[0]?.time()) ?? [];
+  return seconds * 1_000 + Math.floor(micros / 1_000);
 }
 
 describeBackplane('redis cluster', async () => {
@@ -84,10 +91,18 @@ describeSessionRegistry('redis cluster', async () => {
   const options = { prefix: freshPrefix(), claimMs: CONTRACT_CLAIM_MS };
   return {
     registry: new RedisSessionRegistry(stores.client, options),
-    now: async () => {
-      const [seconds = 0, micros = 0] = (await primariesOf(stores.client)[0]?.time()) ?? [];
-      return seconds * 1_000 + Math.floor(micros / 1_000);
-    },
+    now: () => timeOf(stores),
+    close: () => stores.close(),
+  };
+});
+
+describePresenceStore('redis cluster', async () => {
+  const stores = await openStores();
+  const prefix = freshPrefix();
+  return {
+    store: new RedisPresenceStore(stores.client, prefix),
+    backplane: new RedisBackplane({ source: { url: cluster.url }, prefix }),
+    now: () => timeOf(stores),
     close: () => stores.close(),
   };
 });

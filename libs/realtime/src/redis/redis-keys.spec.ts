@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { presenceChannel } from '../publishing/internal-channels.js';
 import { RedisKeys } from './redis-keys.js';
 
 describe('the Redis keys', () => {
@@ -7,7 +8,8 @@ describe('the Redis keys', () => {
     const names = fc.stringMatching(/^[$A-Za-z0-9_.:@%=+-]{1,50}$/);
     fc.assert(
       fc.property(names, (channel) => {
-        expect(new RedisKeys('app:').channelOf(new RedisKeys('app:').live(channel))).toBe(channel);
+        for (const name of [channel, presenceChannel(channel)])
+          expect(new RedisKeys('app:').channelOf(new RedisKeys('app:').live(name))).toBe(name);
       }),
     );
   });
@@ -19,6 +21,11 @@ describe('the Redis keys', () => {
     expect(hashTag.exec(keys.live('room:7'))?.[1]).toBe('room:7');
     expect(hashTag.exec(keys.history('room:7'))?.[1]).toBe('room:7');
     expect(hashTag.exec(keys.historyMeta('room:7'))?.[1]).toBe('room:7');
+    for (const key of Object.values({
+      ...keys.presence('room:7'),
+      index: keys.presence('room:7').index('f'),
+    }))
+      expect(hashTag.exec(key)?.[1]).toBe('room:7');
   });
 
   it('know what belongs to somebody else', () => {

@@ -1,5 +1,9 @@
+import { channelOfPresence, presenceChannel } from '../publishing/internal-channels.js';
+
 /** Bumped when the meaning of a key changes: releases with different numbers don't see each other. */
 const LAYOUT = '1';
+const LIVE = '}:live';
+const LIVE_PRESENCE = '}:presence:live';
 
 /**
  * Every key and Pub/Sub channel of this library. What belongs to one channel has the channel as its hash tag, so that one
@@ -14,15 +18,20 @@ export class RedisKeys {
     this.#root = `${prefix}${LAYOUT}:`;
   }
 
-  /** The Pub/Sub channel on which a channel's frames arrive. */
+  /** The Pub/Sub channel on which a channel's frames arrive; of a presence channel, in the slot of what it is about. */
   live(channel: string): string {
-    return `${this.#root}{${channel}}:live`;
+    const about = channelOfPresence(channel);
+    return about === undefined ? `${this.#root}{${channel}${LIVE}` : `${this.#root}{${about}${LIVE_PRESENCE}`;
   }
 
   /** The channel behind a Pub/Sub channel, or undefined for somebody else's. */
   channelOf(live: string): string | undefined {
-    if (!live.startsWith(`${this.#root}{`) || !live.endsWith('}:live')) return undefined;
-    return live.slice(this.#root.length + 1, -'}:live'.length);
+    if (!live.startsWith(`${this.#root}{`)) return undefined;
+    const start = this.#root.length + 1;
+    if (live.endsWith(LIVE)) return live.slice(start, -LIVE.length);
+    return live.endsWith(LIVE_PRESENCE)
+      ? presenceChannel(live.slice(start, -LIVE_PRESENCE.length))
+      : undefined;
   }
 
   /** That an announcement with this idempotency key was made in the channel. */
@@ -38,6 +47,26 @@ export class RedisKeys {
   /** What a channel's history is: its epoch, and what that is bound to. */
   historyMeta(channel: string): string {
     return `${this.#root}{${channel}}:history:meta`;
+  }
+
+  /** Of the members of a channel. */
+  presence(channel: string): PresenceKeys {
+    const root = `${this.#root}{${channel}}:presence:`;
+    return {
+      entries: `${root}entries`,
+      counts: `${root}counts`,
+      users: `${root}users`,
+      due: `${root}due`,
+      version: `${root}version`,
+      live: this.live(presenceChannel(channel)),
+      index: (fence) => `${root}of:${fence}`,
+    };
+  }
+
+  /** Where to look for members that are to be taken out: one slot, apart from the channels'. */
+  get presenceIndex(): PresenceIndexKeys {
+    const root = `${this.#root}{presence}:`;
+    return { due: `${root}due`, channels: (fence) => `${root}of:${fence}` };
   }
 
   /** The stream of revocations. */
@@ -94,4 +123,27 @@ export interface BucketKeys {
   held(user: string): string;
   /** What stands under a fence in this bucket. */
   index(fence: string): string;
+}
+
+export interface PresenceKeys {
+  /** `<fence> <user>` by connection. */
+  readonly entries: string;
+  /** Connections by user; 0 while a grace runs. */
+  readonly counts: string;
+  /** Users in the order of their bytes. */
+  readonly users: string;
+  /** Users by the end of their grace. */
+  readonly due: string;
+  readonly version: string;
+  /** The Pub/Sub channel of its changes. */
+  readonly live: string;
+  /** Connections that stand under a fence. */
+  index(fence: string): string;
+}
+
+export interface PresenceIndexKeys {
+  /** `<second> <channel>` by that second, in which a grace ends in the channel. */
+  readonly due: string;
+  /** Channels in which something stands under a fence, and maybe some in which nothing does. */
+  channels(fence: string): string;
 }

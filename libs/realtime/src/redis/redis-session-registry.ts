@@ -10,12 +10,12 @@ import {
   type UserSessions,
   type Written,
 } from '../sessions/session-registry.js';
-import { BucketPipelines } from './bucket-pipelines.js';
+import { SlotPipelines } from './slot-pipelines.js';
 import type { RedisClient } from './redis-client.js';
 import { unavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
 import { SessionCommands } from './session-commands.js';
-import type { ChangeReply, DueReply, ScriptedRedis } from './session-scripts.js';
+import type { ChangeReply, DueReply, ScriptedPipeline, ScriptedRedis } from './session-scripts.js';
 import { bucketOf } from './user-bucket.js';
 
 export interface RedisSessionRegistryOptions {
@@ -30,7 +30,7 @@ interface Indexed {
   readonly user: string;
 }
 
-type Fill = (pipelines: BucketPipelines) => void;
+type Fill = (pipelines: SlotPipelines<ScriptedPipeline>) => void;
 
 const DEFAULT_CLAIM_MS = 30_000;
 const SWEPT_PER_BUCKET = 8;
@@ -125,7 +125,7 @@ export class RedisSessionRegistry extends SessionRegistry {
   }
 
   #pipelined<Reply>(fill: Fill): Promise<readonly Reply[]> {
-    const pipelines = new BucketPipelines(this.#client);
+    const pipelines = new SlotPipelines<ScriptedPipeline>(this.#client);
     fill(pipelines);
     return this.#ask(() => pipelines.exec<Reply>());
   }

@@ -1,9 +1,10 @@
 import { DriverConnections } from '../driver-token.js';
+import { presenceScripts } from './presence-scripts.js';
 import type { RedisClient, RedisSource } from './redis-client.js';
 import { RedisConnection } from './redis-connection.js';
 import { SESSION_SCRIPTS } from './session-scripts.js';
 
-/** The connection that tickets, failure counts, revocations, the node directory and sessions share. */
+/** The connection that tickets, failure counts, revocations, the node directory, sessions and presence share. */
 export class RedisStoreConnection extends DriverConnections {
   readonly #connection: RedisConnection;
 
@@ -11,7 +12,7 @@ export class RedisStoreConnection extends DriverConnections {
     super();
     this.#connection = new RedisConnection(source, {
       role: 'stores',
-      scripts: SESSION_SCRIPTS,
+      scripts: { ...SESSION_SCRIPTS, ...presenceScripts(source) },
       ...(commandTimeoutMs !== undefined && { commandTimeoutMs }),
     });
   }

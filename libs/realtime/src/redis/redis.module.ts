@@ -3,6 +3,7 @@ import { DriverConnections, driverToken } from '../driver-token.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { TicketStore } from '../handshake/ticket-store.js';
 import { History } from '../history/history.js';
+import { PresenceStore } from '../presence/presence-store.js';
 import { Backplane } from '../publishing/backplane.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { RevocationLog } from '../sessions/revocations.js';
@@ -12,6 +13,7 @@ import type { RedisClient, RedisSource } from './redis-client.js';
 import { RedisFailureCounter } from './redis-failure-counter.js';
 import { RedisHistory } from './redis-history.js';
 import { RedisNodeDirectory } from './redis-node-directory.js';
+import { RedisPresenceStore } from './redis-presence-store.js';
 import { RedisRevocationLog } from './redis-revocation-log.js';
 import { RedisSessionRegistry } from './redis-session-registry.js';
 import { RedisStoreConnection } from './redis-store-connection.js';
@@ -96,6 +98,10 @@ const DRIVERS = [
   onStoreConnection(
     driverToken(SessionRegistry),
     (client, { prefix }) => new RedisSessionRegistry(client, { prefix }),
+  ),
+  onStoreConnection(
+    driverToken(PresenceStore),
+    (client, { prefix }) => new RedisPresenceStore(client, prefix),
   ),
 ];
 

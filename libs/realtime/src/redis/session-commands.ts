@@ -1,7 +1,8 @@
 import type { Lease } from '../sessions/node-directory.js';
 import type { Entering, Leaving } from '../sessions/session-registry.js';
 import type { BucketKeys, RedisKeys } from './redis-keys.js';
-import type { BucketPipelines } from './bucket-pipelines.js';
+import type { ScriptedPipeline } from './session-scripts.js';
+import type { SlotPipelines } from './slot-pipelines.js';
 import { BUCKETS, bucketOf } from './user-bucket.js';
 
 /** One that leaves, and the fence that it is looked for under. */
@@ -32,7 +33,11 @@ export class SessionCommands {
     return keys;
   }
 
-  enter(pipelines: BucketPipelines, lease: Lease, { user, record, told, again, limit }: Entering): void {
+  enter(
+    pipelines: SlotPipelines<ScriptedPipeline>,
+    lease: Lease,
+    { user, record, told, again, limit }: Entering,
+  ): void {
     const keys = this.keysOf(user);
     const { leaseUntil, fence, node } = lease;
     const { max = 0, overflow = '' } = limit ?? {};
@@ -56,7 +61,7 @@ export class SessionCommands {
       );
   }
 
-  leave(pipelines: BucketPipelines, { leaseUntil }: Lease, leaving: LeavingUnder): void {
+  leave(pipelines: SlotPipelines<ScriptedPipeline>, { leaseUntil }: Lease, leaving: LeavingUnder): void {
     const { user, connection, graceMs, code, reason, fence, onlyThere = false } = leaving;
     const keys = this.keysOf(user);
     pipelines
@@ -67,7 +72,7 @@ export class SessionCommands {
       );
   }
 
-  offline(pipelines: BucketPipelines, { leaseUntil }: Lease, user: string): void {
+  offline(pipelines: SlotPipelines<ScriptedPipeline>, { leaseUntil }: Lease, user: string): void {
     const keys = this.keysOf(user);
     pipelines
       .of(bucketOf(user))
@@ -78,7 +83,7 @@ export class SessionCommands {
   }
 
   /** In every bucket. */
-  due(pipelines: BucketPipelines, { leaseUntil }: Lease, listening: boolean): void {
+  due(pipelines: SlotPipelines<ScriptedPipeline>, { leaseUntil }: Lease, listening: boolean): void {
     for (const [bucket, { due, events, unsaid }] of this.buckets.entries())
       pipelines
         .of(bucket)

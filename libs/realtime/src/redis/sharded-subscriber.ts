@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { BackplaneUnavailable, type BackplaneHealth } from '../publishing/backplane.js';
 import { addressOf } from './cluster-address.js';
-import { slotOf } from './hash-slot.js';
+import { slotOfChannel } from './hash-slot.js';
 import { SHARDED } from './pub-sub-verbs.js';
 import { type Listening, SubscriberConnection } from './subscriber-connection.js';
 
@@ -135,7 +135,7 @@ export class ShardedSubscriber {
   }
 
   #ownerOf(channel: string): string {
-    return this.#cluster.slots[slotOf(channel)]?.[0] ?? '';
+    return this.#cluster.slots[slotOfChannel(channel)]?.[0] ?? '';
   }
 
   #hasSlots(address: string): boolean {

@@ -9,9 +9,11 @@ import { MemoryFailureCounter } from '../memory/memory-failure-counter.js';
 import { MemoryHistory } from '../memory/memory-history.js';
 import { MemoryHub } from '../memory/memory-hub.js';
 import { MemoryNodeDirectory } from '../memory/memory-node-directory.js';
+import { MemoryPresenceStore } from '../memory/memory-presence-store.js';
 import { MemoryRevocationLog } from '../memory/memory-revocation-log.js';
 import { MemorySessionRegistry } from '../memory/memory-session-registry.js';
 import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
+import { PresenceStore } from '../presence/presence-store.js';
 import { Backplane } from '../publishing/backplane.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { RevocationLog } from '../sessions/revocations.js';
@@ -28,6 +30,11 @@ export const PORTS: readonly FactoryProvider[] = [
     useFactory: (driver: Backplane | undefined, hub: MemoryHub) => driver ?? new MemoryBackplane(hub),
   },
   { provide: History, inject: [optional(History), optional(Backplane), MemoryHub], useFactory: history },
+  {
+    provide: PresenceStore,
+    inject: [optional(PresenceStore), MemoryHub],
+    useFactory: (driver: PresenceStore | undefined, hub: MemoryHub) => driver ?? new MemoryPresenceStore(hub),
+  },
   port(TicketStore, () => new MemoryTicketStore()),
   port(FailureCounter, () => new MemoryFailureCounter()),
   port(RevocationLog, () => new MemoryRevocationLog()),

@@ -1,20 +1,20 @@
-import { isCluster } from './redis-client.js';
-import type { ScriptedPipeline, ScriptedRedis } from './session-scripts.js';
+import type { ChainableCommander } from 'ioredis';
+import { isCluster, type RedisClient } from './redis-client.js';
 
-/** Commands on many buckets of users in few writes: one to a Redis, one per bucket to a cluster. */
-export class BucketPipelines {
-  readonly #client: ScriptedRedis;
-  readonly #pipelines = new Map<number, ScriptedPipeline>();
-  readonly #places: { readonly pipeline: ScriptedPipeline; readonly index: number }[] = [];
+/** Commands on many hash tags in few writes: one to a Redis, one per tag to a cluster. */
+export class SlotPipelines<Pipeline extends ChainableCommander> {
+  readonly #client: RedisClient;
+  readonly #pipelines = new Map<string | number, Pipeline>();
+  readonly #places: { readonly pipeline: Pipeline; readonly index: number }[] = [];
 
-  constructor(client: ScriptedRedis) {
+  constructor(client: RedisClient) {
     this.#client = client;
   }
 
   /** Takes the next command, or a chain of them of which the first one's reply counts. */
-  of(bucket: number): ScriptedPipeline {
-    const key = isCluster(this.#client) ? bucket : 0;
-    const pipeline = this.#pipelines.get(key) ?? (this.#client.pipeline() as ScriptedPipeline);
+  of(tag: string | number): Pipeline {
+    const key = isCluster(this.#client) ? tag : 0;
+    const pipeline = this.#pipelines.get(key) ?? (this.#client.pipeline() as Pipeline);
     this.#pipelines.set(key, pipeline);
     this.#places.push({ pipeline, index: pipeline.length });
     return pipeline;
