@@ -8,6 +8,8 @@ const GAUGES = [
   'aerie_subscriptions',
   'aerie_outbox_bytes',
   'aerie_sessions_unwritten',
+  'aerie_presence_unwritten',
+  'aerie_presence_channels',
 ] as const;
 
 /** Everything that a node holds for its clients, by gauge: all zeros once they are gone. */

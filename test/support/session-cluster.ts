@@ -3,8 +3,11 @@ import type { Connection } from '../../libs/realtime/src/connections/connection.
 import { ConnectionRegistry } from '../../libs/realtime/src/connections/connection-registry.js';
 import { Descriptors } from '../../libs/realtime/src/connections/descriptors.js';
 import { Tally } from '../../libs/realtime/src/metrics/meter.js';
+import { MemoryHub } from '../../libs/realtime/src/memory/memory-hub.js';
 import { MemoryNodeDirectory } from '../../libs/realtime/src/memory/memory-node-directory.js';
+import { MemoryPresenceStore } from '../../libs/realtime/src/memory/memory-presence-store.js';
 import { MemorySessionRegistry } from '../../libs/realtime/src/memory/memory-session-registry.js';
+import type { PresenceStore } from '../../libs/realtime/src/presence/presence-store.js';
 import { BackplaneUnavailable } from '../../libs/realtime/src/publishing/backplane.js';
 import type { Lease, LeaseClaim, LeaseView } from '../../libs/realtime/src/sessions/node-directory.js';
 import type { SessionEvent } from '../../libs/realtime/src/sessions/session-event.js';
@@ -57,6 +60,12 @@ export class FaultyRegistry extends MemorySessionRegistry {
   }
 }
 
+export interface SharedStores {
+  readonly directory: FaultyDirectory;
+  readonly registry: FaultyRegistry;
+  readonly presence?: PresenceStore;
+}
+
 /** A node without a network, on stores that it shares with others. */
 export class SessionsNode {
   readonly connections = new ConnectionRegistry();
@@ -68,13 +77,15 @@ export class SessionsNode {
 
   constructor(
     readonly name: string,
-    stores: { readonly directory: FaultyDirectory; readonly registry: FaultyRegistry },
+    stores: SharedStores,
     limit?: UserLimit,
   ) {
     this.sessions = new Sessions({
       node: name,
       directory: stores.directory,
       sessions: stores.registry,
+      presence: stores.presence ?? new MemoryPresenceStore(new MemoryHub()),
+      keepsPresence: (channel) => channel.startsWith('room:'),
       connections: this.connections,
       admission: new Admission({
         maxConnections: 10,

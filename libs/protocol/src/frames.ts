@@ -75,11 +75,40 @@ export interface Welcome {
   readonly channels: Readonly<Record<string, Partial<Position>>>;
 }
 
+/** A user in a channel. */
+export interface Member {
+  readonly user: string;
+}
+
+/** Who is in a channel at a version: all, or with `more` those up to the last one; `$presence` with `after` brings the next. */
+export interface PresenceSet {
+  readonly version: number;
+  readonly members: readonly Member[];
+  readonly more?: boolean;
+}
+
+/** Data of `$join` and `$leave`: a user came into a channel, or went. */
+export interface PresenceNotice {
+  readonly channel: string;
+  readonly user: string;
+  /** Of one channel they only grow: what is not above the version of a set is part of it. */
+  readonly version: number;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/** Reply to `$presence`, and data of the `$presence` that the server sends where the set is to be taken anew. */
+export interface PresenceReply extends PresenceSet {
+  readonly channel: string;
+}
+
 /** Reply to `$subscribe`; position, `recovered` and `publications` only where the channel has history. */
 export interface SubscribeReply extends Partial<Position> {
   readonly channel: string;
   readonly recovered?: boolean;
   readonly publications?: readonly PublicationFrame[];
+  /** Where it was asked for. */
+  readonly presence?: PresenceSet;
 }
 
 /** Reply to `$publish`; with the publication's position where the channel has history. */

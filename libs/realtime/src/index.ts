@@ -45,6 +45,7 @@ export {
 } from './history/history.js';
 export { HttpEdge } from './http/http-edge.js';
 export type { Route, RouteContext, RouteOutcome, RouteReply } from './http/route.js';
+export type { PresenceOutcome, PresencePageRequest } from './presence/channel-presence.js';
 export {
   type PresenceChange,
   type PresenceEntering,

@@ -11,8 +11,14 @@ import type { Recovery } from './history/recovery.js';
 import type { ResyncNotices } from './history/resync-notices.js';
 import type { HttpEdge } from './http/http-edge.js';
 import type { RealtimeMetrics } from './metrics/meter.js';
+import type { NodePresence } from './presence/node-presence.js';
 import type { Backplane, BackplaneListener } from './publishing/backplane.js';
-import { BROADCAST_CHANNEL, CONTROL_CHANNEL } from './publishing/internal-channels.js';
+import {
+  BROADCAST_CHANNEL,
+  channelOfPresence,
+  CONTROL_CHANNEL,
+  isInternal,
+} from './publishing/internal-channels.js';
 import type { LocalFanout } from './publishing/local-fanout.js';
 import type { NodeChannels } from './publishing/node-channels.js';
 import type { Control } from './sessions/control.js';
@@ -37,6 +43,7 @@ export interface RealtimeNodeParts {
   readonly cursors: NodeCursors;
   readonly recovery: Recovery;
   readonly notices: ResyncNotices;
+  readonly presence: NodePresence;
   readonly control: Control;
   readonly sessions: Sessions;
   readonly expiry: SessionExpiry;
@@ -70,9 +77,16 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
   }
 
   #deliver(channel: string, frame: Uint8Array, position: Position | undefined): void {
+    if (position !== undefined) this.#parts.cursors.receive(channel, { frame, position });
+    else if (isInternal(channel)) this.#deliverInternal(channel, frame);
+    else this.#parts.fanout.deliver(channel, frame);
+  }
+
+  #deliverInternal(channel: string, frame: Uint8Array): void {
+    const about = channelOfPresence(channel);
     if (channel === CONTROL_CHANNEL) this.#parts.control.receive(frame);
-    else if (position === undefined) this.#parts.fanout.deliver(channel, frame);
-    else this.#parts.cursors.receive(channel, { frame, position });
+    else if (about === undefined) this.#parts.fanout.deliver(channel, frame);
+    else this.#parts.presence.receive(about, frame);
   }
 
   gap(): void {
@@ -80,6 +94,7 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
     // Whom it names must not stay because the news of it was lost; the log's own rounds go on trying.
     void this.#parts.revocations.refresh().catch(() => undefined);
     this.#parts.cursors.gap();
+    this.#parts.presence.gap();
   }
 
   resumed(): void {
@@ -91,8 +106,8 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
   }
 
   async stop(): Promise<void> {
-    const { registry, quarantine, heartbeat, budget, expiry, channels, cursors, recovery, notices, edge } =
-      this.#parts;
+    const { registry, quarantine, heartbeat, budget, expiry, edge } = this.#parts;
+    const { channels, cursors, recovery, notices, presence } = this.#parts;
     quarantine.clear(CLOSE.goingAway);
     for (const connection of registry.all()) connection.destroy();
     heartbeat.close();
@@ -102,6 +117,7 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
     recovery.close();
     cursors.close();
     notices.close();
+    presence.close();
     edge.detach();
     await this.#closeDrivers();
   }

@@ -1,6 +1,5 @@
 import {
   type DynamicModule,
-  Logger,
   Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
@@ -13,8 +12,8 @@ import { CLOSE } from '@aerie/protocol';
 import { ApiTarget } from './api/api-target.js';
 import { ChannelAccess } from './channels/channel-access.js';
 import { ChannelMessages } from './channels/channel-messages.js';
-import type { ChannelRule } from './channels/channel-rule.js';
 import { HistoryMessages } from './channels/history-messages.js';
+import { PresenceMessages } from './channels/presence-messages.js';
 import { ChannelRules } from './channels/channel-rules.js';
 import { decoratedChannels } from './channels/decorated-channels.js';
 import { Admission } from './connections/admission.js';
@@ -42,6 +41,7 @@ import { HttpEdge } from './http/http-edge.js';
 import { SystemHandlers } from './messages/message-handlers.js';
 import { registerPing } from './messages/ping.js';
 import { RealtimeMetrics } from './metrics/meter.js';
+import { NodePresence } from './presence/node-presence.js';
 import { Backplane } from './publishing/backplane.js';
 import { LocalFanout } from './publishing/local-fanout.js';
 import { NodeChannels } from './publishing/node-channels.js';
@@ -150,6 +150,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
     registerPing(handlers);
     this.#get(ChannelMessages).register(handlers);
     this.#get(HistoryMessages).register(handlers);
+    this.#get(PresenceMessages).register(handlers);
     new Renewal({
       authenticate: (connection, data) => transport.renew(connection, data),
       access: this.#get(ChannelAccess),
@@ -167,10 +168,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       contexts: this.#get(ExternalContextCreator),
       clientOf: (connection) => transport.clientOf(connection),
     });
-    for (const rule of [...(this.#options.channels ?? []), ...decorated]) {
-      rules.add(rule);
-      warnOfUnserved(rule);
-    }
+    for (const rule of [...(this.#options.channels ?? []), ...decorated]) rules.add(rule);
   }
 
   #mountTickets(): void {
@@ -212,6 +210,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       cursors: this.#get(NodeCursors),
       recovery: this.#get(Recovery),
       notices: this.#get(ResyncNotices),
+      presence: this.#get(NodePresence),
       control: this.#get(Control),
       sessions: this.#get(Sessions),
       expiry: this.#get(SessionExpiry),
@@ -234,10 +233,4 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
   #get<Part>(token: abstract new (...args: never[]) => Part): Part {
     return this.modules.get<Part>(token, { strict: false });
   }
-}
-
-// An option without effect must not pass in silence.
-function warnOfUnserved({ pattern, presence }: ChannelRule): void {
-  if (presence === true)
-    new Logger('AerieChannels').warn(`${pattern}: presence is not served by this version`);
 }

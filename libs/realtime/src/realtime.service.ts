@@ -2,6 +2,11 @@ import { isChannelName, isEventName, isUserId, userChannel } from '@aerie/protoc
 import { Injectable } from '@nestjs/common';
 import { ConnectionRegistry } from './connections/connection-registry.js';
 import { ChannelHistories, type HistoryOutcome, type PageRequest } from './history/channel-histories.js';
+import {
+  ChannelPresence,
+  type PresenceOutcome,
+  type PresencePageRequest,
+} from './presence/channel-presence.js';
 import { BackplaneWatch } from './health/backplane-watch.js';
 import { Backplane } from './publishing/backplane.js';
 import { BROADCAST_CHANNEL } from './publishing/internal-channels.js';
@@ -34,6 +39,8 @@ export interface ChannelHandle<Events> {
   ): Promise<PublishOutcome>;
   /** A page of the channel's history, oldest first: the newest publications, or those behind an offset. Failures are values. */
   history(page?: PageRequest): Promise<HistoryOutcome>;
+  /** Who is in the channel, on any node, in pages of at most 1,000 users. Failures are values. */
+  presence(page?: PresencePageRequest): Promise<PresenceOutcome>;
 }
 
 /** One user, on whichever nodes its connections are. */
@@ -73,6 +80,7 @@ export class RealtimeService<Events = EventMap> {
     private readonly watch: BackplaneWatch,
     private readonly sessions: Sessions,
     private readonly histories: ChannelHistories,
+    private readonly presence: ChannelPresence,
   ) {}
 
   /** Throws on what is no channel name: `encodeSegment` of `@aerie/protocol` makes any value one segment. */
@@ -88,6 +96,7 @@ export class RealtimeService<Events = EventMap> {
         });
       },
       history: (page) => this.histories.page(name, page),
+      presence: (page) => this.presence.page(name, page),
     };
   }
 

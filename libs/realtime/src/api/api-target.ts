@@ -1,4 +1,5 @@
 import type { HistoryOutcome, PageRequest } from '../history/channel-histories.js';
+import type { PresenceOutcome, PresencePageRequest } from '../presence/channel-presence.js';
 import type { CommandOutcome, PublishOutcome } from '../publishing/outcome.js';
 import type { NodeInfo } from '../sessions/node-directory.js';
 import type { Revocation } from '../sessions/revocations.js';
@@ -11,6 +12,7 @@ interface PublishOptions {
 interface ChannelTarget {
   publish(event: string, data: unknown, options?: PublishOptions): Promise<PublishOutcome>;
   history(page?: PageRequest): Promise<HistoryOutcome>;
+  presence(page?: PresencePageRequest): Promise<PresenceOutcome>;
 }
 
 interface UserTarget {

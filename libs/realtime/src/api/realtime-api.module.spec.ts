@@ -8,6 +8,7 @@ import type { Revocation } from '../sessions/revocations.js';
 import { ClientAddress } from '../handshake/client-address.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { HttpEdge } from '../http/http-edge.js';
+import type { PresenceOutcome, PresencePageRequest } from '../presence/channel-presence.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { PublishOutcome } from '../publishing/outcome.js';
 import { ApiTarget, RealtimeApiModule } from './index.js';
@@ -22,6 +23,7 @@ class RecordingTarget extends ApiTarget {
     return {
       publish: (...args: unknown[]) => this.#publish('publish', name, ...args),
       history: (page?: PageRequest) => this.#history(name, page),
+      presence: (page?: PresencePageRequest) => this.#presence(name, page),
     };
   }
 
@@ -65,6 +67,14 @@ class RecordingTarget extends ApiTarget {
   #publish(...asked: unknown[]) {
     this.asked.push(asked);
     return Promise.resolve(this.published);
+  }
+
+  #presence(channel: string, page?: PresencePageRequest): Promise<PresenceOutcome> {
+    this.asked.push(['presence', channel, page]);
+    if (channel === 'lobby')
+      return Promise.resolve({ ok: false, error: { code: 'not_found', message: 'none' } });
+    const members = [{ user: 'ada', connections: 2 }];
+    return Promise.resolve({ ok: true, channel, version: 7, members, more: true });
   }
 
   #history(channel: string, page?: PageRequest): Promise<HistoryOutcome> {

@@ -18,6 +18,12 @@ function channelsOf(...channels: string[]): SmallSet<string> {
 
 /** What channels without a history have. */
 const recovery = { prepare: () => Promise.resolve(), begin: () => ({}) };
+/** What channels without presence have. */
+const presence = {
+  refusal: () => new Refusal('invalid', 'none'),
+  open: () => Promise.reject(new Error('not asked for')),
+  watch: () => undefined,
+};
 
 function unsubscribe(channel: string): { reply: unknown; left: ReturnType<typeof vi.fn> } {
   const left = vi.fn<() => boolean>(() => true);
@@ -29,6 +35,7 @@ function unsubscribe(channel: string): { reply: unknown; left: ReturnType<typeof
     channels,
     publisher,
     recovery,
+    presence,
   }).register(handlers);
   const connection = {
     session: { user: 'ann', claims: {} },
@@ -76,6 +83,7 @@ async function announcedKey({ user, key }: { user?: string; key: string }): Prom
     channels: {} as NodeChannels,
     publisher: { publish } as Partial<Publisher> as Publisher,
     recovery,
+    presence,
   }).register(handlers);
   const connection = { session: { user, claims: {} } } as Partial<Connection> as Connection;
   const data = { channel: 'room:7', event: 'say', idempotencyKey: key };
@@ -116,6 +124,7 @@ describe('$subscribe', () => {
       channels,
       publisher: {} as Publisher,
       recovery,
+      presence,
     }).register(handlers);
     await handlers.get(SYSTEM.subscribe)?.(connection as Partial<Connection> as Connection, {
       event: SYSTEM.subscribe,
@@ -149,6 +158,7 @@ describe('$subscribe', () => {
           return { ...position, recovered: true, publications: [Buffer.from('1'), Buffer.from('2')] };
         },
       },
+      presence,
     }).register(handlers);
     const position = { epoch: 'e', offset: 3 };
     const answered = handlers.get(SYSTEM.subscribe)?.(connection as Partial<Connection> as Connection, {

@@ -15,11 +15,13 @@ import type { Connection } from '../connections/connection.js';
 import type { Recovery } from '../history/recovery.js';
 import { answerEncoded, ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
-import type { NodeChannels } from '../publishing/node-channels.js';
+import { isInternal } from '../publishing/internal-channels.js';
+import type { Hold, NodeChannels } from '../publishing/node-channels.js';
 import type { Publisher } from '../publishing/publisher.js';
 import { Refusal } from '../refusal.js';
 import type { ChannelAccess } from './channel-access.js';
 import { channelOf, fieldsOf } from './message-fields.js';
+import type { PresenceMessages } from './presence-messages.js';
 import { encodeSubscribeReply } from './subscribe-reply.js';
 
 export interface ChannelMessagesOptions {
@@ -27,6 +29,7 @@ export interface ChannelMessagesOptions {
   readonly channels: NodeChannels;
   readonly publisher: Publisher;
   readonly recovery: Pick<Recovery, 'prepare' | 'begin'>;
+  readonly presence: Pick<PresenceMessages, 'refusal' | 'open' | 'watch'>;
 }
 
 /** `$subscribe`, `$unsubscribe` and `$publish`. */
@@ -50,6 +53,8 @@ export class ChannelMessages {
     const { session } = connection;
     const refusal = await this.#options.access.subscribe({ connection, channel });
     if (refusal !== undefined) return refusal;
+    const unserved = wanted.presence ? this.#options.presence.refusal(channel) : undefined;
+    if (unserved !== undefined) return unserved;
     if (!connection.channels.has(channel) && channelsOf(connection) >= LIMITS.channelsPerConnection)
       return new Refusal('limit_exceeded', `at most ${LIMITS.channelsPerConnection} channels per connection`);
     const outcome = await this.#join(connection, wanted, message);
@@ -68,15 +73,20 @@ export class ChannelMessages {
   // The reply must stand in the outbox before the first publication: it goes out in the same step as the join.
   async #join(
     connection: Connection,
-    { channel, position }: WantedSubscription,
+    wanted: WantedSubscription,
     message: Message,
   ): Promise<Refusal | typeof ANSWERED> {
-    const { channels, recovery } = this.#options;
+    const { channel, position } = wanted;
+    const { channels, recovery, presence } = this.#options;
+    let members: Hold | undefined;
     const reply = (): void => {
       const beginning = recovery.begin(channel, position, connection.room / 2);
-      answerEncoded(connection, message, encodeSubscribeReply(channel, beginning));
+      const set = members && presence.watch(connection, channel, members);
+      members = undefined;
+      answerEncoded(connection, message, encodeSubscribeReply(channel, beginning, set));
     };
     try {
+      if (wanted.presence) members = await presence.open(channel);
       const joined = await channels.join(connection, channel, {
         ...(position !== undefined && { prepare: () => this.#prepare(connection, channel, position) }),
         before: reply,
@@ -85,6 +95,8 @@ export class ChannelMessages {
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) throw error;
       return new Refusal('unavailable', `${message.event}: the backplane did not answer, try again`);
+    } finally {
+      members?.release();
     }
   }
 
@@ -127,9 +139,11 @@ export class ChannelMessages {
   }
 }
 
-// Its own channel, which the server gave, is nothing that the client asked for.
+// Its own channel, which the server gave, is nothing that the client asked for; nor are those that it can't name.
 function channelsOf({ channels, session }: Connection): number {
-  return channels.size - (channels.has(userChannel(session.user)) ? 1 : 0);
+  if (channels.size < LIMITS.channelsPerConnection) return channels.size;
+  const own = userChannel(session.user);
+  return channels.toArray().filter((channel) => channel !== own && !isInternal(channel)).length;
 }
 
 // One user's keys can't silence another's publications, nor a backend's: `$from:` and the user as one segment set them apart.
@@ -140,17 +154,23 @@ function scopedKey({ session }: Connection, key: string | undefined): string | u
 interface WantedSubscription {
   readonly channel: string;
   readonly position?: Position;
+  /** Whether it wants to hear who comes and goes. */
+  readonly presence: boolean;
 }
 
 function subscriptionOf(message: Message): WantedSubscription | Refusal {
   const channel = channelOf(message);
   if (channel instanceof Refusal) return channel;
-  const { position } = fieldsOf(message);
-  if (position === undefined) return { channel };
-  if (!isPosition(position)) return new Refusal('invalid', 'data.position must be {epoch, offset}');
-  if (message.id === undefined)
-    return new Refusal('invalid', 'a position needs an id: the reply goes on from it');
-  return { channel, position };
+  const { position, presence = false } = fieldsOf(message);
+  if (typeof presence !== 'boolean') return new Refusal('invalid', 'data.presence must be true or false');
+  if (position !== undefined && !isPosition(position))
+    return new Refusal('invalid', 'data.position must be {epoch, offset}');
+  if (message.id === undefined && (position !== undefined || presence))
+    return new Refusal(
+      'invalid',
+      'a position, and presence, need an id: what follows goes on from the reply',
+    );
+  return { channel, presence, ...(position !== undefined && { position }) };
 }
 
 interface WantedPublication {

@@ -7,6 +7,7 @@ import type { Refusal } from '../refusal.js';
 export interface ChannelOptions {
   /** How much of it can be replayed. Off by default. */
   readonly history?: HistoryLimits;
+  /** Whether it is known who is in it. Default false. */
   readonly presence?: boolean;
   /** What becomes of publications to a subscriber that is behind. Default `disconnect`; others exclude history. */
   readonly slow?: SlowPolicy;

@@ -1,5 +1,6 @@
 import { isUserChannel } from '@aerie/protocol';
 import type { HistoryLimits } from '../history/history.js';
+import { isInternal } from '../publishing/internal-channels.js';
 import { ChannelPattern } from './channel-pattern.js';
 import type { ChannelRule } from './channel-rule.js';
 
@@ -26,6 +27,7 @@ export class ChannelRules {
   readonly #matched = new Map<string, MatchedRule>();
   readonly #userHistory: HistoryLimits | undefined;
   #keepsHistory: boolean;
+  #keepsPresence = false;
 
   /** @param userHistory How much of each user's own channel is kept. Default: nothing. */
   constructor(userHistory?: HistoryLimits) {
@@ -53,6 +55,7 @@ export class ChannelRules {
     assertLimits(rule.pattern, rule.history);
     this.#matched.clear();
     this.#keepsHistory ||= rule.history !== undefined;
+    this.#keepsPresence ||= rule.presence === true;
     this.#entries = [...this.#entries, { pattern, rule }].toSorted(
       (a, b) => b.pattern.weight - a.pattern.weight,
     );
@@ -62,6 +65,12 @@ export class ChannelRules {
   historyOf(channel: string): HistoryLimits | undefined {
     if (!this.#keepsHistory) return undefined;
     return isUserChannel(channel) ? this.#userHistory : this.match(channel)?.rule.history;
+  }
+
+  /** Whether it is known who is in a channel. */
+  hasPresence(channel: string): boolean {
+    if (!this.#keepsPresence || isUserChannel(channel) || isInternal(channel)) return false;
+    return this.match(channel)?.rule.presence === true;
   }
 
   match(channel: string): MatchedRule | undefined {

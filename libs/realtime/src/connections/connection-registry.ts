@@ -3,7 +3,9 @@ import type { Connection, ConnectionEnd } from './connection.js';
 import { type Members, SmallSet } from './small-set.js';
 
 type Added = (connection: Connection) => void;
-type Left = (connection: Connection, channel: string) => void;
+type Joined = (connection: Connection, channel: string) => void;
+/** `end`: it left because it ended. */
+type Left = (connection: Connection, channel: string, end: ConnectionEnd | undefined) => void;
 type Removed = (connection: Connection, end: ConnectionEnd) => void;
 
 const NONE: Members<Connection> = new SmallSet();
@@ -18,6 +20,7 @@ export class ConnectionRegistry {
   readonly #byChannel = new Map<string, SmallSet<Connection>>();
   readonly #added = new Set<Added>();
   readonly #removed = new Set<Removed>();
+  readonly #joined = new Set<Joined>();
   readonly #left = new Set<Left>();
   readonly #logger = new Logger('AerieConnections');
   #subscriptions = 0;
@@ -70,6 +73,12 @@ export class ConnectionRegistry {
     return () => this.#removed.delete(listener);
   }
 
+  /** Calls `listener` each time a connection becomes a member of a channel; the returned function stops that. */
+  onJoined(listener: Joined): () => void {
+    this.#joined.add(listener);
+    return () => this.#joined.delete(listener);
+  }
+
   /** Calls `listener` each time a connection stops being a member of a channel; the returned function stops that. */
   onLeft(listener: Left): () => void {
     this.#left.add(listener);
@@ -89,7 +98,7 @@ export class ConnectionRegistry {
     if (!this.has(connection)) return false;
     this.#connections.delete(connection.id);
     take(this.#byUser, connection.session.user, connection);
-    for (const channel of connection.channels) this.leave(connection, channel);
+    for (const channel of connection.channels) this.leave(connection, channel, end);
     this.#tell(this.#removed, (listener) => listener(connection, end));
     return true;
   }
@@ -100,14 +109,15 @@ export class ConnectionRegistry {
     (connection.channels as SmallSet<string>).add(channel);
     put(this.#byChannel, channel, connection);
     this.#subscriptions += 1;
+    this.#tell(this.#joined, (listener) => listener(connection, channel));
     return true;
   }
 
-  leave(connection: Connection, channel: string): boolean {
+  leave(connection: Connection, channel: string, end?: ConnectionEnd): boolean {
     if (!(connection.channels as SmallSet<string>).delete(channel)) return false;
     take(this.#byChannel, channel, connection);
     this.#subscriptions -= 1;
-    this.#tell(this.#left, (listener) => listener(connection, channel));
+    this.#tell(this.#left, (listener) => listener(connection, channel, end));
     return true;
   }
 

@@ -43,6 +43,8 @@ const GAUGES = {
   aerie_fd_limit: { help: 'File descriptors this process may have' },
   aerie_event_loop_delay_seconds: { help: '99th percentile of the event loop’s delay over the last 10 s' },
   aerie_sessions_unwritten: { help: 'Connections whose latest state the session registry does not have yet' },
+  aerie_presence_unwritten: { help: 'Subscriptions whose latest state the presence does not have yet' },
+  aerie_presence_channels: { help: 'Channels whose members somebody on this node watches' },
   aerie_drain_state: { help: '0 idle, 1 lame-duck, 2 draining, 3 drained' },
 } as const satisfies Record<string, { help: string; label?: string }>;
 
@@ -90,6 +92,11 @@ export class RealtimeMetrics implements OnApplicationShutdown {
 
   readonly sweeps = this.#tally('aerie_sweeps_total', 'Sweeps of lost nodes, by this node');
   readonly stalls = this.#tally('aerie_stalls_total', 'Times at which this node stood still');
+
+  readonly presenceResets = this.#tally(
+    'aerie_presence_resets_total',
+    'Times at which changes of a channel’s members were missed, and all of them sent again',
+  );
 
   readonly #closed = this.#labelled(
     'aerie_connections_closed_total',

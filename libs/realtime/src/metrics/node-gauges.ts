@@ -5,6 +5,7 @@ import type { OutboxBudget } from '../connections/outbox-budget.js';
 import { DRAIN_PHASES, type Drain } from '../drain/drain.js';
 import type { Quarantine } from '../handshake/quarantine.js';
 import type { BackplaneWatch } from '../health/backplane-watch.js';
+import type { NodePresence } from '../presence/node-presence.js';
 import type { Sessions } from '../sessions/sessions.js';
 import type { EventLoopDelay } from './event-loop-delay.js';
 import type { RealtimeMetrics } from './meter.js';
@@ -22,7 +23,8 @@ export interface ObservedNode {
   readonly descriptors: Pick<Descriptors, 'limit' | 'used'>;
   readonly drain: Pick<Drain, 'phase'>;
   readonly backplane: Pick<BackplaneWatch, 'status'>;
-  readonly sessions: Pick<Sessions, 'unwritten'>;
+  readonly sessions: Pick<Sessions, 'unwritten' | 'unwrittenPresence'>;
+  readonly presence: Pick<NodePresence, 'size'>;
   readonly loop: Pick<EventLoopDelay, 'last'>;
 }
 
@@ -35,7 +37,7 @@ export function observeNode(metrics: RealtimeMetrics, node: ObservedNode): void 
 
 function observeConnections(
   metrics: RealtimeMetrics,
-  { registry, quarantine, outboxes, sessions }: ObservedNode,
+  { registry, quarantine, outboxes, sessions, presence }: ObservedNode,
 ): void {
   metrics.observe('aerie_connections', () => byTransport(registry.all()));
   metrics.observe('aerie_quarantined', () => quarantine.size);
@@ -44,6 +46,8 @@ function observeConnections(
   metrics.observe('aerie_subscriptions', () => registry.subscriptions);
   metrics.observe('aerie_outbox_bytes', () => outboxes.bytes);
   metrics.observe('aerie_sessions_unwritten', () => sessions.unwritten);
+  metrics.observe('aerie_presence_unwritten', () => sessions.unwrittenPresence);
+  metrics.observe('aerie_presence_channels', () => presence.size);
 }
 
 function observeLimits(metrics: RealtimeMetrics, { admission, descriptors }: ObservedNode): void {

@@ -10,6 +10,7 @@ import { Quarantine } from '../handshake/quarantine.js';
 import { Refusal } from '../refusal.js';
 import { BackplaneWatch } from '../health/backplane-watch.js';
 import { HttpEdge } from '../http/http-edge.js';
+import { NodePresence } from '../presence/node-presence.js';
 import { Sessions } from '../sessions/sessions.js';
 import type { MetricsRouteOptions } from './metrics.route.js';
 import { RealtimeMetrics } from './meter.js';
@@ -52,7 +53,8 @@ describe('RealtimeMetricsModule', () => {
         { provide: OutboxBudget, useValue: new OutboxBudget(1_000, () => 0) },
         { provide: Drain, useValue: new Drain({ registry, admission }) },
         { provide: BackplaneWatch, useValue: new BackplaneWatch(backplane) },
-        { provide: Sessions, useValue: { unwritten: 3 } },
+        { provide: Sessions, useValue: { unwritten: 3, unwrittenPresence: 2 } },
+        { provide: NodePresence, useValue: { size: 1 } },
       ],
     })
     class Core {}

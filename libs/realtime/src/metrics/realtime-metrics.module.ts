@@ -17,6 +17,7 @@ import { HttpEdge } from '../http/http-edge.js';
 import { EventLoopDelay } from './event-loop-delay.js';
 import { RealtimeMetrics } from './meter.js';
 import { metricsRoute, type MetricsRouteOptions } from './metrics.route.js';
+import { NodePresence } from '../presence/node-presence.js';
 import { Sessions } from '../sessions/sessions.js';
 import { observeNode, type ObservedNode } from './node-gauges.js';
 
@@ -62,6 +63,7 @@ export class RealtimeMetricsModule
       drain: this.#find(Drain),
       backplane: this.#find(BackplaneWatch),
       sessions: this.#find(Sessions),
+      presence: this.#find(NodePresence),
       loop: this.loop,
     };
   }

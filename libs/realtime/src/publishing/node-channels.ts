@@ -9,12 +9,15 @@ const RETRY_MAX_MS = 5_000;
 /** One promise for every channel that is listened to. */
 const LISTENING = Promise.resolve();
 
+/** Keeps up with what channels have beside their frames. */
+export type ChannelFollower = Pick<NodeCursors, 'follow' | 'release'>;
+
 export interface NodeChannelsOptions {
   readonly registry: ConnectionRegistry;
   readonly backplane: Backplane;
   readonly fanout: LocalFanout;
-  /** Follows the channels that have a history. */
-  readonly cursors?: Pick<NodeCursors, 'follow' | 'release'>;
+  /** Follows what a channel has beside its frames: a history, or members. */
+  readonly cursors?: ChannelFollower;
 }
 
 /** What a join does beside making a member. */
@@ -23,6 +26,14 @@ export interface JoinSteps {
   readonly prepare?: () => Promise<void>;
   /** Runs in the step of the join, before the channel's first frame; for who is a member already, between two frames. */
   readonly before?: () => void;
+}
+
+/** A channel that this node listens to for as long as somebody holds it. */
+export interface Hold {
+  /** Makes `connection` a member, which then holds it itself. True if it is one then, false if it is gone. */
+  enter(connection: Connection, before?: () => void): boolean;
+  /** Where nobody entered. */
+  release(): void;
 }
 
 interface Channel {
@@ -53,20 +64,29 @@ export class NodeChannels {
    * `BackplaneUnavailable` if the backplane, or a step, can't.
    */
   async join(connection: Connection, channel: string, { prepare, before }: JoinSteps = {}): Promise<boolean> {
+    const hold = await this.hold(channel);
+    try {
+      if (prepare !== undefined) await prepare();
+    } catch (error) {
+      hold.release();
+      throw error;
+    }
+    return hold.enter(connection, before);
+  }
+
+  /** Resolves once the backplane listens. Rejects as `join` does. */
+  async hold(channel: string): Promise<Hold> {
     const entry = this.#hold(channel);
     try {
       await entry.ready;
-      if (prepare !== undefined) await prepare();
     } catch (error) {
       this.#release(channel);
       throw error;
     }
-    if (this.#enter(connection, channel, before)) return true;
-    const isMember = connection.isOpen && connection.channels.has(channel);
-    if (isMember) this.#options.fanout.settle(channel, connection);
-    if (isMember) before?.();
-    this.#release(channel);
-    return isMember;
+    return {
+      enter: (connection, before) => this.#enterHeld(connection, channel, before),
+      release: () => this.#release(channel),
+    };
   }
 
   /** The same for a channel that the server gives (a user's own): with the backplane away it joins now and hears later. */
@@ -95,6 +115,15 @@ export class NodeChannels {
   close(): void {
     this.#closed = true;
     for (const { retry } of this.#channels.values()) clearTimeout(retry);
+  }
+
+  #enterHeld(connection: Connection, channel: string, before?: () => void): boolean {
+    if (this.#enter(connection, channel, before)) return true;
+    const isMember = connection.isOpen && connection.channels.has(channel);
+    if (isMember) this.#options.fanout.settle(channel, connection);
+    if (isMember) before?.();
+    this.#release(channel);
+    return isMember;
   }
 
   #enter(connection: Connection, channel: string, before?: () => void): boolean {

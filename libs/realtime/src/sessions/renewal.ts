@@ -3,6 +3,7 @@ import type { ChannelAccess } from '../channels/channel-access.js';
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
 import type { SystemHandlers } from '../messages/message-handlers.js';
+import { isInternal } from '../publishing/internal-channels.js';
 import type { NodeChannels } from '../publishing/node-channels.js';
 import { Refusal } from '../refusal.js';
 import type { SessionExpiry } from './session-expiry.js';
@@ -77,6 +78,7 @@ export class Renewal {
 
   async #leaveForbidden(connection: Connection): Promise<void> {
     for (const channel of connection.channels) {
+      if (isInternal(channel)) continue;
       const refusal = await this.#options.access
         .subscribe({ connection, channel })
         .catch(() => new Refusal('internal', 'rule failed'));

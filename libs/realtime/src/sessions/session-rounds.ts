@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { PresenceStore } from '../presence/presence-store.js';
 import type { NodeLease } from './node-lease.js';
 import type { SessionEvent } from './session-event.js';
 import type { SessionRegistry } from './session-registry.js';
@@ -6,6 +7,7 @@ import type { SessionTimes } from './session-times.js';
 
 export interface SessionRoundsOptions {
   readonly sessions: SessionRegistry;
+  readonly presence: Pick<PresenceStore, 'endGraces'>;
   readonly lease: NodeLease;
   readonly times: SessionTimes;
   readonly listening: () => boolean;
@@ -39,10 +41,13 @@ export class SessionRounds {
   }
 
   async #round(): Promise<void> {
-    const { sessions, lease, listening, onEvents } = this.#options;
+    const { sessions, presence, lease, listening, onEvents } = this.#options;
     try {
       const { current } = lease;
-      if (current !== undefined) onEvents(await sessions.claimDue(current, { listening: listening() }));
+      if (current !== undefined) {
+        onEvents(await sessions.claimDue(current, { listening: listening() }));
+        await presence.endGraces(current);
+      }
       this.#away = false;
     } catch {
       if (!this.#away) this.#logger.warn('sessions can’t be looked through now; trying again');

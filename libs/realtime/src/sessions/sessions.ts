@@ -4,6 +4,9 @@ import type { Admission } from '../connections/admission.js';
 import type { Connection } from '../connections/connection.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import { within } from '../deadline.js';
+import { PresenceRecorder } from '../presence/presence-recorder.js';
+import type { PresenceStore } from '../presence/presence-store.js';
+import { isInternal } from '../publishing/internal-channels.js';
 import type { NodeDirectory, NodeInfo } from './node-directory.js';
 import { NodeLease } from './node-lease.js';
 import { SessionEvents } from './session-events.js';
@@ -19,6 +22,9 @@ export interface SessionsOptions {
   readonly node: string;
   readonly directory: NodeDirectory;
   readonly sessions: SessionRegistry;
+  readonly presence: PresenceStore;
+  /** Whether it is known who is in a channel. */
+  readonly keepsPresence: (channel: string) => boolean;
   readonly connections: ConnectionRegistry;
   readonly admission: Admission;
   readonly times: SessionTimes;
@@ -54,6 +60,7 @@ export class Sessions {
   readonly #startedAt = Date.now();
   readonly #lease: NodeLease;
   readonly #recorder: SessionRecorder;
+  readonly #presence: PresenceRecorder;
   readonly #sweeper: Sweeper;
   readonly #rounds: SessionRounds;
   #listener: SessionsListener | undefined;
@@ -61,7 +68,7 @@ export class Sessions {
   #leftovers: readonly string[] = [];
 
   constructor(options: SessionsOptions) {
-    const { node, directory, sessions, connections, times, limit, metrics } = options;
+    const { node, directory, sessions, presence, connections, times, limit, metrics } = options;
     this.node = node;
     this.#options = options;
     this.events = new SessionEvents(sessions);
@@ -70,8 +77,8 @@ export class Sessions {
     const listening = (): boolean => this.events.listening;
     const lease = new NodeLease({ directory, times, info: () => this.#info(), events: this.#leaseEvents() });
     this.#lease = lease;
-    this.#sweeper = new Sweeper({ directory, sessions, lease, times, metrics, onEvents });
-    this.#rounds = new SessionRounds({ sessions, lease, times, listening, onEvents });
+    this.#sweeper = new Sweeper({ directory, sessions, presence, lease, times, metrics, onEvents });
+    this.#rounds = new SessionRounds({ sessions, presence, lease, times, listening, onEvents });
     this.#recorder = new SessionRecorder({
       node,
       connections,
@@ -82,6 +89,13 @@ export class Sessions {
       onEvents,
       lease: () => lease.current,
       onSurplus: (user, surplus) => this.#listener?.replaced(user, surplus),
+    });
+    this.#presence = new PresenceRecorder({
+      connections,
+      store: presence,
+      times,
+      keeps: options.keepsPresence,
+      lease: () => lease.current,
     });
     this.gate = new StallGate({
       times,
@@ -103,6 +117,11 @@ export class Sessions {
     return this.#recorder.pending;
   }
 
+  /** Subscriptions whose latest state the presence does not have yet. */
+  get unwrittenPresence(): number {
+    return this.#presence.pending;
+  }
+
   /** The session of a connection was renewed. */
   update(connection: Connection): void {
     this.#recorder.update(connection);
@@ -120,7 +139,7 @@ export class Sessions {
     const known = await sessions.ofUser(user);
     const own = [...connections.ofUser(user)].map((connection) => ({
       ...this.#recorder.recordOf(connection),
-      channels: [...connection.channels],
+      channels: [...connection.channels].filter((channel) => !isInternal(channel)),
     }));
     const others = known.connections.filter(({ node }) => node !== this.node);
     return [...others, ...own];
@@ -137,10 +156,10 @@ export class Sessions {
     this.gate.stop();
     this.#rounds.stop();
     await untilEmpty(this.#options.connections);
-    const isWritten = await this.#recorder.close(CLOSE_MS);
+    const written = await Promise.all([this.#recorder.close(CLOSE_MS), this.#presence.close(CLOSE_MS)]);
     await this.events.close(TELL_MS);
     this.#lease.stop();
-    if (isWritten && this.#options.connections.size === 0)
+    if (written.every(Boolean) && this.#options.connections.size === 0)
       await this.#lease.withdraw().catch(() => undefined);
   }
 
@@ -148,11 +167,13 @@ export class Sessions {
     return {
       onHeld: (view) => {
         this.#recorder.wake();
+        this.#presence.wake();
         this.#sweeper.consider(view);
         void this.#clearLeftovers();
       },
       onSwept: () => {
         this.#recorder.drop();
+        this.#presence.drop();
         for (const connection of this.#options.connections.all()) connection.close(CLOSE.goingAway);
       },
       onAnew: (former) => void this.#moveFrom(former),
@@ -160,7 +181,8 @@ export class Sessions {
   }
 
   async #moveFrom(former: readonly string[]): Promise<void> {
-    if (await this.#recorder.writeAnew()) this.#leftovers = former;
+    const moved = await Promise.all([this.#recorder.writeAnew(), this.#presence.writeAnew()]);
+    if (moved.every(Boolean)) this.#leftovers = former;
   }
 
   // Everyone who is here has moved: what still stands under the old fences is nobody's. Tried with each renewal.

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { RealtimeMetrics } from '../metrics/meter.js';
+import type { PresenceStore } from '../presence/presence-store.js';
 import type { NodeDirectory, LeaseView } from './node-directory.js';
 import type { NodeLease } from './node-lease.js';
 import type { SessionEvent } from './session-event.js';
@@ -9,6 +10,7 @@ import type { SessionTimes } from './session-times.js';
 export interface SweeperOptions {
   readonly directory: NodeDirectory;
   readonly sessions: SessionRegistry;
+  readonly presence: Pick<PresenceStore, 'sweep'>;
   readonly lease: NodeLease;
   readonly times: SessionTimes;
   readonly metrics: Pick<RealtimeMetrics, 'sweeps'>;
@@ -58,6 +60,19 @@ export class Sweeper {
 
   /** Removes everything under a fence. False where it could not be brought to its end. */
   async sweep(fence: string): Promise<boolean> {
+    return (await this.#sweepSessions(fence)) && this.#sweepPresence(fence);
+  }
+
+  async #sweepPresence(fence: string): Promise<boolean> {
+    const { presence, lease } = this.#options;
+    for (;;) {
+      const { current } = lease;
+      const step = current === undefined ? undefined : await presence.sweep(current, fence);
+      if (step?.state !== 'more') return step?.state === 'swept';
+    }
+  }
+
+  async #sweepSessions(fence: string): Promise<boolean> {
     const { sessions, lease, onEvents } = this.#options;
     let removed = 0;
     for (;;) {

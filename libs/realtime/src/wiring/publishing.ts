@@ -2,6 +2,7 @@ import type { Provider } from '@nestjs/common';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { ChannelAccess } from '../channels/channel-access.js';
 import { ChannelMessages } from '../channels/channel-messages.js';
+import { PresenceMessages } from '../channels/presence-messages.js';
 import { HistoryMessages } from '../channels/history-messages.js';
 import { ChannelRules } from '../channels/channel-rules.js';
 import { ChannelHistories } from '../history/channel-histories.js';
@@ -12,10 +13,13 @@ import { ResyncNotices } from '../history/resync-notices.js';
 import { History } from '../history/history.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
+import { ChannelPresence } from '../presence/channel-presence.js';
+import { NodePresence } from '../presence/node-presence.js';
+import { PresenceStore } from '../presence/presence-store.js';
 import { Backplane } from '../publishing/backplane.js';
-import { BROADCAST_CHANNEL } from '../publishing/internal-channels.js';
+import { BROADCAST_CHANNEL, channelOfPresence, isInternal } from '../publishing/internal-channels.js';
 import { type FanoutTarget, LocalFanout } from '../publishing/local-fanout.js';
-import { NodeChannels } from '../publishing/node-channels.js';
+import { type ChannelFollower, NodeChannels } from '../publishing/node-channels.js';
 import { Publisher } from '../publishing/publisher.js';
 import { REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Control } from '../sessions/control.js';
@@ -83,19 +87,48 @@ export const PUBLISHING: readonly Provider[] = [
   },
   {
     provide: NodeChannels,
-    inject: [ConnectionRegistry, Backplane, LocalFanout, NodeCursors],
+    inject: [ConnectionRegistry, Backplane, LocalFanout, NodeCursors, NodePresence],
     useFactory: (
       registry: ConnectionRegistry,
       backplane: Backplane,
       fanout: LocalFanout,
       cursors: NodeCursors,
-    ) => new NodeChannels({ registry, backplane, fanout, cursors }),
+      presence: NodePresence,
+    ) => new NodeChannels({ registry, backplane, fanout, cursors: followers(cursors, presence) }),
+  },
+  {
+    provide: NodePresence,
+    inject: [PresenceStore, LocalFanout, RealtimeMetrics],
+    useFactory: (store: PresenceStore, fanout: LocalFanout, metrics: RealtimeMetrics) =>
+      new NodePresence({ store, fanout, metrics }),
+  },
+  {
+    provide: ChannelPresence,
+    inject: [PresenceStore, ChannelRules],
+    useFactory: (store: PresenceStore, rules: ChannelRules) =>
+      new ChannelPresence({ store, keeps: (channel) => rules.hasPresence(channel) }),
+  },
+  {
+    provide: PresenceMessages,
+    inject: [ChannelAccess, ConnectionRegistry, NodeChannels, ChannelPresence, NodePresence],
+    useFactory: (
+      access: ChannelAccess,
+      registry: ConnectionRegistry,
+      channels: NodeChannels,
+      presence: ChannelPresence,
+      known: NodePresence,
+    ) => new PresenceMessages({ access, registry, channels, presence, known }),
   },
   {
     provide: ChannelMessages,
-    inject: [ChannelAccess, NodeChannels, Publisher, Recovery],
-    useFactory: (access: ChannelAccess, channels: NodeChannels, publisher: Publisher, recovery: Recovery) =>
-      new ChannelMessages({ access, channels, publisher, recovery }),
+    inject: [ChannelAccess, NodeChannels, Publisher, Recovery, PresenceMessages],
+    useFactory: (
+      access: ChannelAccess,
+      channels: NodeChannels,
+      publisher: Publisher,
+      recovery: Recovery,
+      presence: PresenceMessages,
+    ) => new ChannelMessages({ access, channels, publisher, recovery, presence }),
   },
   {
     provide: HistoryMessages,
@@ -134,6 +167,21 @@ function targetOf(channel: string, { registry, rules, heldBack }: Targets): Fano
   return {
     members: () => heldBack.without(channel, members),
     count: members.size,
-    slow: rules.match(channel)?.rule.slow ?? 'disconnect',
+    slow: (isInternal(channel) ? undefined : rules.match(channel)?.rule.slow) ?? 'disconnect',
+  };
+}
+
+// A channel's frames bring its history, those of its presence channel its members.
+function followers(cursors: NodeCursors, presence: NodePresence): ChannelFollower {
+  return {
+    follow(channel, subscribed) {
+      const about = channelOfPresence(channel);
+      return about === undefined ? cursors.follow(channel, subscribed) : presence.follow(about, subscribed);
+    },
+    release(channel) {
+      const about = channelOfPresence(channel);
+      if (about === undefined) cursors.release(channel);
+      else presence.release(about);
+    },
   };
 }

@@ -1,8 +1,10 @@
 import type { Provider } from '@nestjs/common';
+import { ChannelRules } from '../channels/channel-rules.js';
 import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
+import { PresenceStore } from '../presence/presence-store.js';
 import { NodeDirectory } from '../sessions/node-directory.js';
 import { NODE_NAME } from '../sessions/node-lease.js';
 import { SessionRegistry, type UserLimit } from '../sessions/session-registry.js';
@@ -20,6 +22,8 @@ export const SESSIONS: readonly Provider[] = [
       NODE_NAME,
       NodeDirectory,
       SessionRegistry,
+      PresenceStore,
+      ChannelRules,
       ConnectionRegistry,
       Admission,
       RealtimeMetrics,
@@ -29,6 +33,8 @@ export const SESSIONS: readonly Provider[] = [
       node: string,
       directory: NodeDirectory,
       sessions: SessionRegistry,
+      presence: PresenceStore,
+      rules: ChannelRules,
       connections: ConnectionRegistry,
       admission: Admission,
       metrics: RealtimeMetrics,
@@ -37,6 +43,8 @@ export const SESSIONS: readonly Provider[] = [
         node,
         directory,
         sessions,
+        presence,
+        keepsPresence: (channel) => rules.hasPresence(channel),
         connections,
         admission,
         metrics,

@@ -1,0 +1,112 @@
+import { LIMITS } from '@aerie/protocol';
+import type { AnnouncedChange } from './presence-change.js';
+import type { PresenceRange, PresenceStore } from './presence-store.js';
+
+/** Changes that may wait for a reading; past it the reading begins anew. */
+const MOST_WAITING = 10_000;
+/** A channel that changes faster than it can be read is given up for now. */
+const READINGS = 5;
+
+/** Users in a channel, as this node knows them. */
+export interface KnownMembers {
+  readonly version: number;
+  readonly users: readonly string[];
+  readonly more: boolean;
+}
+
+/**
+ * Who is in one channel: read once, and from then on kept by the changes, each of which has the next version. The pages of a
+ * reading may be of different versions: the changes since the first one are applied on top, whoever they have already.
+ */
+export class PresenceReplica {
+  readonly channel: string;
+  readonly #store: Pick<PresenceStore, 'page'>;
+  #users = new Set<string>();
+  /** 0: nobody is in it, and the next change may have any version. */
+  #version = 0;
+  #waiting: AnnouncedChange[] | undefined;
+  #reading: Promise<boolean> | undefined;
+  /** Whether a change came since this was last set to false. */
+  active = false;
+
+  constructor(channel: string, store: Pick<PresenceStore, 'page'>) {
+    this.channel = channel;
+    this.#store = store;
+  }
+
+  /**
+   * Reads the members anew. Resolves to whether that brought anything that no change had told. Rejects with
+   * `BackplaneUnavailable`; what was known stands then.
+   */
+  read(): Promise<boolean> {
+    this.#reading ??= this.#readUntilWhole().finally(() => {
+      this.#reading = undefined;
+      this.#waiting = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** Whether the store has the version that is known here. */
+  async isCurrent(): Promise<boolean> {
+    const { version } = await this.#store.page(this.channel, { limit: 1 });
+    return version === this.#version;
+  }
+
+  /** `next`: it is part of what is known now. `old`: it was. `gap`: changes before it are missing, read anew. */
+  apply(change: AnnouncedChange): 'next' | 'old' | 'waits' | 'gap' {
+    this.active = true;
+    if (this.#waiting !== undefined) {
+      if (this.#waiting.length < MOST_WAITING) this.#waiting.push(change);
+      return 'waits';
+    }
+    const { version } = change;
+    if (this.#version !== 0 && version <= this.#version) return 'old';
+    if (this.#version !== 0 && version !== this.#version + 1) return 'gap';
+    this.#take(change);
+    return 'next';
+  }
+
+  /** @param own A user who is one whether the store knows it already or not. */
+  page({ after, limit }: PresenceRange, own?: string): KnownMembers {
+    const users = own === undefined || this.#users.has(own) ? this.#users : new Set([own, ...this.#users]);
+    const isWhole = after === undefined && users.size <= limit;
+    if (isWhole) return { version: this.#version, users: [...users], more: false };
+    const behind = [...users].filter((user) => after === undefined || user > after).toSorted();
+    return { version: this.#version, users: behind.slice(0, limit), more: behind.length > limit };
+  }
+
+  async #readUntilWhole(): Promise<boolean> {
+    const known = this.#version;
+    for (let reading = 0; reading < READINGS; reading += 1) {
+      this.#waiting = [];
+      const { version, users } = await this.#readAll();
+      const waiting = this.#waiting;
+      this.#waiting = undefined;
+      this.#version = version;
+      this.#users = users;
+      const isWhole =
+        waiting.length < MOST_WAITING && waiting.every((change) => this.apply(change) !== 'gap');
+      if (isWhole) return this.#version !== known;
+    }
+    return true;
+  }
+
+  async #readAll(): Promise<{ version: number; users: Set<string> }> {
+    const users = new Set<string>();
+    let version: number | undefined;
+    let after: string | undefined;
+    for (;;) {
+      const page = await this.#store.page(this.channel, { after, limit: LIMITS.presencePage });
+      version ??= page.version;
+      for (const { user } of page.members) users.add(user);
+      after = page.members.at(-1)?.user;
+      if (!page.more || after === undefined) return { version, users };
+    }
+  }
+
+  #take({ joins, user, version }: AnnouncedChange): void {
+    if (joins) this.#users.add(user);
+    else this.#users.delete(user);
+    this.#version = this.#users.size === 0 ? 0 : version;
+  }
+}
