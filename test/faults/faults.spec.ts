@@ -3,20 +3,18 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALL_ZERO, gaugesOf } from '../support/gauges.js';
-import { report } from '../load/scale.js';
-import { Fleet } from './fleet.js';
-import { judge, Ledger } from './ledger.js';
+import { RedisFleet } from './redis-fleet.js';
+import { trial } from './trial.js';
 
 // `npm run test:faults` has the sizes and times of production; the suite what a minute allows.
 const IS_FULL = process.env['AERIE_FAULTS'] === 'full';
 const FOLLOWERS = IS_FULL ? 300 : 24;
-const CALM_MS = 1_000;
 
 interface Fault {
   readonly what: string;
   /** Whether the history itself is lost, so that clients may be told of it. Else all must be healed. */
   readonly losesHistory?: boolean;
-  act(fleet: Fleet): Promise<void>;
+  act(fleet: RedisFleet): Promise<void>;
 }
 
 const FAULTS: readonly Fault[] = [
@@ -35,7 +33,7 @@ const FAULTS: readonly Fault[] = [
   },
   ...(IS_FULL ? [7_000, 20_000] : [7_000]).map((ms) => ({
     what: `a gateway stands still for ${ms / 1_000} s (SIGSTOP)`,
-    act: async ({ gateways: [gateway] }: Fleet) => {
+    act: async ({ gateways: [gateway] }: RedisFleet) => {
       gateway?.child.kill('SIGSTOP');
       await sleep(ms);
       gateway?.child.kill('SIGCONT');
@@ -43,7 +41,7 @@ const FAULTS: readonly Fault[] = [
   })),
   ...(IS_FULL ? [10_000, 20_000] : [4_000]).map((ms) => ({
     what: `Redis stands still for ${ms / 1_000} s`,
-    act: async ({ redis }: Fleet) => {
+    act: async ({ redis }: RedisFleet) => {
       redis.pause();
       await sleep(ms);
       redis.resume();
@@ -88,41 +86,15 @@ const FAULTS: readonly Fault[] = [
 ];
 
 describe('a channel with a history brings every publication once and in order, or says that it can’t', () => {
-  let fleet: Fleet;
+  let fleet: RedisFleet;
   beforeAll(async () => {
-    fleet = await Fleet.start(FOLLOWERS);
+    fleet = await RedisFleet.on(FOLLOWERS);
   }, 60_000);
   afterAll(() => fleet.stop());
 
   it.each(FAULTS)('where $what', { timeout: 180_000 }, async ({ act, losesHistory = false }) => {
-    const before = beginAnew(fleet);
-    fleet.publish();
-    await sleep(CALM_MS);
-    await act(fleet);
-    await fleet.everyoneIsThere();
-    await sleep(CALM_MS);
-    await fleet.stopPublishing();
-
-    const ends = await fleet.settled();
-    const verdicts = fleet.followers.flatMap((follower, index) =>
-      [...follower.sights].map(([channel, sights]) =>
-        judge(channel, sights, {
-          ledger: fleet.ledger,
-          from: before[index]?.get(channel),
-          end: ends.get(channel) ?? { epoch: '', offset: 0 },
-        }),
-      ),
-    );
-    const told = verdicts.reduce((sum, verdict) => sum + verdict.told, 0);
-    report({
-      published: fleet.ledger.size,
-      delivered: verdicts.reduce((sum, { live, replayed }) => sum + live + replayed, 0),
-      replayed: verdicts.reduce((sum, { replayed }) => sum + replayed, 0),
-      told,
-      back: quantiles(fleet.followers.flatMap(({ recoveries }) => recoveries)),
-    });
-    expect(verdicts.flatMap(({ faults }) => faults).slice(0, 5)).toEqual([]);
-    expect(fleet.ledger.faults).toEqual([]);
+    const { faults, told } = await trial(fleet, () => act(fleet));
+    expect(faults).toEqual([]);
     if (losesHistory) expect(told).toBeGreaterThan(0);
     else expect(told).toBe(0);
   });
@@ -138,25 +110,6 @@ describe('a channel with a history brings every publication once and in order, o
         .toEqual({ user, online: false });
   });
 });
-
-/** A new page for what is published and seen; tells where each client is. */
-function beginAnew(fleet: Fleet) {
-  fleet.ledger = new Ledger();
-  return fleet.followers.map((follower) => {
-    follower.recoveries.length = 0;
-    const positions = [...follower.sights.keys()].map(
-      (channel) => [channel, follower.position(channel)] as const,
-    );
-    for (const [channel] of positions) follower.sights.set(channel, []);
-    return new Map(positions);
-  });
-}
-
-function quantiles(times: readonly number[]): string {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (share: number): number => Math.round(sorted[Math.floor((sorted.length - 1) * share)] ?? 0);
-  return sorted.length === 0 ? 'nobody was away' : `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`;
-}
 
 async function flush(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1');

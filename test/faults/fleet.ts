@@ -3,12 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Position } from '@aerie/protocol';
 import { API_KEY, type RunningGateway, startGateway } from '../support/gateway.js';
-import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { Follower } from './follower.js';
 import { Ledger } from './ledger.js';
 
-const CHANNELS = ['room:1', 'room:2', 'room:3'] as const;
+export const CHANNELS = ['room:1', 'room:2', 'room:3'] as const;
 const RULES = JSON.stringify({
   channels: [{ pattern: 'room:{id}', subscribe: 'authenticated', history: { size: 20_000, ttlMs: 600_000 } }],
 });
@@ -18,7 +16,7 @@ const ANSWER_MS = 3_000;
 const SURELY_MS = 60_000;
 const DRAIN_MS = 2_000;
 
-/** Gateways on one Redis, behind a proxy that can be cut; clients that follow three channels; and publishers who repeat. */
+/** Gateways on one Redis, however many processes that is; clients that follow three channels; and publishers who repeat. */
 export class Fleet {
   readonly gateways: RunningGateway[] = [];
   readonly followers: Follower[] = [];
@@ -26,26 +24,21 @@ export class Fleet {
   #publishing: Promise<unknown> | undefined;
   #calledOff = new AbortController();
 
-  private constructor(
-    readonly redis: RedisServer,
-    readonly proxy: TcpProxy,
-  ) {}
+  constructor(readonly redisUrl: string) {}
 
-  static async start(followers: number): Promise<Fleet> {
-    const redis = await startRedis();
-    const fleet = new Fleet(redis, await startTcpProxy(redis.port));
-    await Promise.all(Array.from({ length: GATEWAYS }, () => fleet.addGateway()));
-    const urls = (): readonly string[] => fleet.gateways.map((gateway) => gateway.ws());
+  async start(followers: number): Promise<this> {
+    await Promise.all(Array.from({ length: GATEWAYS }, () => this.addGateway()));
+    const urls = (): readonly string[] => this.gateways.map((gateway) => gateway.ws());
     for (let index = 0; index < followers; index += 1)
-      fleet.followers.push(new Follower(`follower-${index}`, CHANNELS, urls));
-    await fleet.everyoneIsThere();
-    return fleet;
+      this.followers.push(new Follower(`follower-${index}`, CHANNELS, urls));
+    await this.everyoneIsThere();
+    return this;
   }
 
   async addGateway(): Promise<void> {
     this.gateways.push(
       await startGateway({
-        REDIS_URL: `redis://127.0.0.1:${this.proxy.port}`,
+        REDIS_URL: this.redisUrl,
         CHANNELS: RULES,
         TRUST_PROXY: 'loopback',
         DRAIN_WINDOW_MS: String(DRAIN_MS),
@@ -101,8 +94,6 @@ export class Fleet {
     await this.stopPublishing();
     await Promise.all(this.followers.map((follower) => follower.stop()));
     await Promise.all(this.gateways.map((gateway) => gateway.stop()));
-    await this.proxy.close();
-    await this.redis.stop();
   }
 
   async #publishTo(channel: string, calledOff: AbortSignal): Promise<void> {
