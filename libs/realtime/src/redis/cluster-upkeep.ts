@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis';
 
-const REFRESH_MS = 2_000;
+const REFRESH_MS = 5_000;
 
 /** Has a cluster's client know the cluster as it is now, and its connections open before they are needed. */
 export class ClusterUpkeep {

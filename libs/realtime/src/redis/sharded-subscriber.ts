@@ -13,7 +13,7 @@ const PROBE_NAMES = 100_000;
 /**
  * A connection that listens to each master of a cluster, and hears the channels whose slots that one has. Where slots go to
  * another master their channels follow: subscribed there, and told as a gap. Who has which slots is told by the client for
- * commands, which looks every 2 s, and at once where a master turns a subscription down or ends one.
+ * commands, which looks every 5 s, and at once where a master turns a subscription down or ends one.
  */
 export class ShardedSubscriber {
   readonly #cluster: Cluster;
