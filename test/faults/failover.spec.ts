@@ -7,6 +7,7 @@ import {
   type RedisCluster,
   startRedisCluster,
 } from '../support/redis-cluster.js';
+import { ALL_ZERO, gaugesOf } from '../support/gauges.js';
 import { startSentinel } from '../support/redis-sentinel.js';
 import { startRedis } from '../support/redis-server.js';
 import { CHANNELS, Fleet } from './fleet.js';
@@ -15,13 +16,14 @@ import { trial } from './trial.js';
 const IS_FULL = process.env['AERIE_FAULTS'] === 'full';
 const FOLLOWERS = IS_FULL ? 150 : 12;
 const TAIL_MS = IS_FULL ? 3_000 : 1_000;
+const SOON = { timeout: 30_000, interval: 100 };
 const LIVE_KEYS = CHANNELS.map((channel) => `aerie:1:{${channel}}:live`);
 
 interface Fault {
   readonly what: string;
   /** Whether a history is lost, so that clients must be told of it. Else all must be healed. */
   readonly losesHistory: boolean;
-  act(cluster: RedisCluster): Promise<void>;
+  act(cluster: RedisCluster, fleet: Fleet): Promise<void>;
 }
 
 async function ownerOf(cluster: RedisCluster, key = LIVE_KEYS[0] ?? ''): Promise<ClusterMember> {
@@ -54,9 +56,11 @@ const RESHARDED: Fault = {
 const LOST: Fault = {
   what: 'a master is lost, and the last that it took with it',
   losesHistory: true,
-  act: async (cluster) => {
+  act: async (cluster, { followers }) => {
     const master = await ownerOf(cluster);
     await cluster.cutReplication(master);
+    // Who was connected is part of the tail as well.
+    await Promise.all(followers.map((follower) => follower.drop(200)));
     await sleep(TAIL_MS);
     await cluster.failOver(master);
     await sleep(1_000);
@@ -79,13 +83,36 @@ describe('on a Redis Cluster a loss is healed, or told', () => {
     'where $what',
     { timeout: 180_000 },
     async ({ act, losesHistory }) => {
-      const { faults, told } = await trial(fleet, () => act(cluster));
+      const { faults, told } = await trial(fleet, () => act(cluster, fleet));
       expect(faults).toEqual([]);
       if (losesHistory) expect(told).toBeGreaterThan(0);
       else expect(told).toBe(0);
+      await vi.waitFor(async () => expect(await connectionsOf(fleet)).toEqual(oneEach(fleet)), SOON);
     },
   );
+
+  it('leaves nobody behind', { timeout: 60_000 }, async () => {
+    await Promise.all(fleet.followers.map((follower) => follower.stop()));
+    await vi.waitFor(async () => {
+      for (const gateway of fleet.gateways) expect(await gaugesOf(gateway)).toEqual(ALL_ZERO);
+      expect(await connectionsOf(fleet)).toEqual(fleet.followers.map(() => 0));
+    }, SOON);
+  });
 });
+
+/** As any node tells: connections of each follower. */
+function connectionsOf({ gateways: [gateway], followers }: Fleet): Promise<readonly number[]> {
+  return Promise.all(
+    followers.map(async ({ user }) => {
+      const answer = (await gateway?.api(`connections?user=${user}`)) as { connections: unknown[] };
+      return answer.connections.length;
+    }),
+  );
+}
+
+function oneEach({ followers }: Fleet): readonly number[] {
+  return followers.map(() => 1);
+}
 
 describe('behind Sentinel a loss is told', () => {
   const cleanups: (() => Promise<unknown>)[] = [];
