@@ -17,6 +17,7 @@ const IS_FULL = process.env['AERIE_FAULTS'] === 'full';
 const FOLLOWERS = IS_FULL ? 150 : 12;
 const TAIL_MS = IS_FULL ? 3_000 : 1_000;
 const SOON = { timeout: 30_000, interval: 100 };
+const LEASES = 'aerie:1:{nodes}:leases';
 const LIVE_KEYS = CHANNELS.map((channel) => `aerie:1:{${channel}}:live`);
 
 interface Fault {
@@ -48,7 +49,10 @@ const RESHARDED: Fault = {
   losesHistory: true,
   act: async (cluster) => {
     const from = await ownerOf(cluster);
-    for (const to of cluster.masters.filter((master) => master !== from))
+    const withLeases = await ownerOf(cluster, LEASES);
+    const others = cluster.masters.filter((master) => master !== from);
+    // It ends on a master that has no leases, so that these outlive the loss of that one.
+    for (const to of others.toSorted((a, b) => Number(b === withLeases) - Number(a === withLeases)))
       await cluster.moveSlots(LIVE_KEYS.slice(0, 1), to);
   },
 };
