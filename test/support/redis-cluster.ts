@@ -25,6 +25,8 @@ export interface RedisCluster {
   ownerOf(key: string): Promise<ClusterMember>;
   /** Moves the slots of these keys, with all that is in them. */
   moveSlots(keys: readonly string[], to: ClusterMember): Promise<void>;
+  /** Begins to move the slot of a key, which `moveSlots` brings to its end. */
+  beginMove(key: string, to: ClusterMember): Promise<void>;
   /** From now on the replica of this master misses what is written: it will lack the tail. */
   cutReplication(master: ClusterMember): Promise<void>;
   /** SIGKILL to a master, for good; resolves when its replica has taken over everywhere. */
@@ -63,6 +65,7 @@ export async function startRedisCluster({
         if (from !== to) await moveSlot(slot, { from, to, all: masters });
       }
     },
+    beginMove: async (key, to) => beginMove(await slotOf(key), await ownerOfSlot(await slotOf(key)), to),
     cutReplication: (master) => cutOff(first(followers.slice(masters.indexOf(master)))),
     failOver: async (master) => {
       const heir = first(followers.slice(masters.indexOf(master)));
@@ -119,12 +122,16 @@ async function follow({ admin }: ClusterMember, master: ClusterMember | undefine
   await until(async () => (await admin.info('replication')).includes('master_link_status:up'));
 }
 
+async function beginMove(slot: number, from: ClusterMember, to: ClusterMember): Promise<void> {
+  await to.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id);
+  await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id);
+}
+
 async function moveSlot(
   slot: number,
   { from, to, all }: { from: ClusterMember; to: ClusterMember; all: readonly ClusterMember[] },
 ): Promise<void> {
-  await to.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id);
-  await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id);
+  await beginMove(slot, from, to);
   for (;;) {
     const keys = (await from.admin.call('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[];
     if (keys.length === 0) break;

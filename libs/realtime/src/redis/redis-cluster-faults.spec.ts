@@ -111,6 +111,28 @@ describe('the backplane on a cluster', () => {
     expect((await two.backplane.probe(2_000)).up).toBe(true);
   });
 
+  it('refuses what is announced in a slot that is just moving, rather than lose it', async () => {
+    await startTwo();
+    const [from, to] = cluster.masters as [ClusterMember, ClusterMember];
+    const channel = first((await channelsOf(from)).slice(-1));
+    const history = new RedisHistory({ source: { url: cluster.url }, commandTimeoutMs: COMMAND_TIMEOUT_MS });
+    cleanups.push(() => history.close());
+    await history.start();
+    const append = () =>
+      history.append({ channel, frame: Buffer.from('x'), idempotencyKey: randomUUID(), limits: LIMITS });
+    const before = await append();
+    await vi.waitFor(() => expect(two.heard).toContainEqual({ channel, text: 'x' }), WAIT);
+    two.heard.length = 0;
+    await cluster.beginMove(liveKey(channel), to);
+    await expect(one.say(channel, 'meanwhile')).rejects.toBeInstanceOf(BackplaneUnavailable);
+    await expect(append()).rejects.toBeInstanceOf(BackplaneUnavailable);
+    await cluster.moveSlots([liveKey(channel)], to);
+    await untilHeardEverywhere(one, two, 'moved');
+    const { epoch } = await append();
+    await vi.waitFor(() => expect(two.heard).toContainEqual({ channel, text: 'x' }), WAIT);
+    expect(epoch).not.toBe(before.epoch);
+  });
+
   it('hears slots that went and came back before it looked', { timeout: 60_000 }, async () => {
     await startTwo();
     const [from, , to] = cluster.masters as [ClusterMember, ClusterMember, ClusterMember];
