@@ -71,7 +71,7 @@ export const DEV_CHANNELS: readonly ChannelConfig[] = [
     subscribe: 'authenticated',
     publish: 'authenticated',
     history: { size: 1_000, ttlMs: 3_600_000 },
-    presence: false,
+    presence: true,
     slow: 'disconnect',
   },
 ];
@@ -89,11 +89,6 @@ export function channelsVariable(hooks: boolean) {
       for (const field of fieldsThatAsk(channels)) context.addIssue(`${field}: "hook" needs HOOKS_URL`);
     return channels;
   });
-}
-
-/** The fields that this version accepts without serving them yet. */
-export function notServed(channels: readonly ChannelConfig[]): string[] {
-  return channels.flatMap(({ presence }, index) => (presence ? [`channels[${index}].presence`] : []));
 }
 
 function readJson(text: string): { readonly value: unknown } | { readonly fault: string } {

@@ -322,11 +322,9 @@ describe('CHANNELS', () => {
     expect(readEnv({ ...base, ...hooks }).hooks?.told).toEqual(['online', 'offline']);
   });
 
-  it('warns of presence, which this version does not serve', () => {
+  it('warns of nothing where channels have presence and a history', () => {
     const CHANNELS = '{"channels":[{"pattern":"a","presence":true,"history":{"size":5,"ttlMs":1000}}]}';
-    expect(readEnv({ ...base, CHANNELS }).warnings).toEqual([
-      expect.stringContaining('channels[0].presence'),
-    ]);
+    expect(readEnv({ ...base, CHANNELS }).warnings).toEqual([]);
   });
 });
 

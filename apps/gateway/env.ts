@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ApiKey } from '@aerie/realtime/api';
-import { DEV_CHANNELS, notServed, type ChannelConfig } from './channels-config.js';
+import { DEV_CHANNELS, type ChannelConfig } from './channels-config.js';
 import { modeOf, type Given, type Mode } from './environment/mode.js';
 import { brokenRules, DEFAULT_PORT } from './environment/rules.js';
 import {
@@ -174,12 +174,7 @@ function limitsOf(env: Environment): GatewayEnv['limits'] {
 }
 
 function warningsOf(env: Environment, { production }: Mode): string[] {
-  const warnings = notServed(env.CHANNELS ?? []).map(
-    (path) => `CHANNELS: ${path} is not served by this version`,
-  );
-  if (production && env.REDIS_URL === undefined)
-    warnings.push('No REDIS_URL: publications stay on this node');
-  return warnings;
+  return production && env.REDIS_URL === undefined ? ['No REDIS_URL: publications stay on this node'] : [];
 }
 
 type Defined<Fields> = { readonly [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };

@@ -40,7 +40,7 @@ class Gateway {
     RealtimeModule.forRoot({
       node: NODE,
       auth: { jwt: { secret: JWT_SECRET } },
-      channels: [{ pattern: 'room:{id}', maySubscribe: () => true, mayPublish: () => false }],
+      channels: [{ pattern: 'room:{id}', presence: true, maySubscribe: () => true, mayPublish: () => false }],
       sessions: { leaseMs: Number(LEASE_MS), graceMs: Number(GRACE_MS) },
       limits: {
         ...(PER_USER !== '' && { maxConnectionsPerUser: Number(PER_USER) }),

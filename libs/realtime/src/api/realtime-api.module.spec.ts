@@ -243,6 +243,15 @@ describe('the server API', () => {
       ],
     });
     expect((await ask('/api/presence?user=ada')).body).toEqual({ user: 'ada', online: true });
+    expect((await ask('/api/presence?channel=room:7&after=abe&limit=1')).body).toEqual({
+      channel: 'room:7',
+      version: 7,
+      members: [{ user: 'ada', connections: 2 }],
+      more: true,
+    });
+    expect((await ask('/api/presence?channel=lobby')).status).toBe(404);
+    for (const query of ['', '?user=ada&channel=room:7', '?channel=room:7&limit=1001'])
+      expect((await ask(`/api/presence${query}`)).status).toBe(400);
     expect((await ask('/api/info', { key: 'read-secret' })).body).toMatchObject({
       node: 'n1',
       backplane: { up: true },

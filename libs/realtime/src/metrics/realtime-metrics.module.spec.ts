@@ -53,8 +53,8 @@ describe('RealtimeMetricsModule', () => {
         { provide: OutboxBudget, useValue: new OutboxBudget(1_000, () => 0) },
         { provide: Drain, useValue: new Drain({ registry, admission }) },
         { provide: BackplaneWatch, useValue: new BackplaneWatch(backplane) },
-        { provide: Sessions, useValue: { unwritten: 3, unwrittenPresence: 2 } },
-        { provide: NodePresence, useValue: { size: 1 } },
+        { provide: Sessions, useValue: { unwritten: 3, unwrittenPresence: 4 } },
+        { provide: NodePresence, useValue: { size: 2 } },
       ],
     })
     class Core {}
@@ -79,6 +79,8 @@ describe('RealtimeMetricsModule', () => {
       'aerie_fd_used 24',
       'aerie_fd_limit 1024',
       'aerie_sessions_unwritten 3',
+      'aerie_presence_unwritten 4',
+      'aerie_presence_channels 2',
       'aerie_drain_state 0',
       'aerie_backplane_up 1',
       'aerie_backplane_round_trip_seconds 0.004',

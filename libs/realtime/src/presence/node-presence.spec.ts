@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MemoryHub } from '../memory/memory-hub.js';
+import { MemoryPresenceStore } from '../memory/memory-presence-store.js';
+import { Tally } from '../metrics/meter.js';
+import { channelOfPresence } from '../publishing/internal-channels.js';
+import { LocalFanout } from '../publishing/local-fanout.js';
+import { NodePresence } from './node-presence.js';
+import type { PresenceChange } from './presence-store.js';
+
+const ROOM = 'room:7';
+
+function setUp() {
+  const hub = new MemoryHub();
+  const store = new MemoryPresenceStore(hub);
+  const told: string[] = [];
+  const fanout = new LocalFanout({ target: () => undefined });
+  vi.spyOn(fanout, 'deliver').mockImplementation((_channel, frame) => {
+    const { event, data } = JSON.parse(Buffer.from(frame).toString()) as {
+      event: string;
+      data: { user?: string; members?: { user: string }[] };
+    };
+    told.push(`${event} ${data.user ?? data.members?.map(({ user }) => user).join(',')}`);
+  });
+  const presence = new NodePresence({ store, fanout, metrics: { presenceResets: new Tally() } });
+  const state = { deaf: false };
+  hub.add((channel, frame) => {
+    const about = channelOfPresence(channel);
+    if (about !== undefined && !state.deaf) presence.receive(about, frame);
+  });
+  const enter = (user: string) => store.write(lease(), [entering(user)]);
+  return { store, presence, told, state, enter };
+}
+
+function lease() {
+  return { node: 'one', fence: 'f', leaseUntil: Date.now() + 60_000 };
+}
+
+function entering(user: string): PresenceChange {
+  return { type: 'enter', channel: ROOM, connection: user, user };
+}
+
+const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('the presence that a node watches', () => {
+  it('goes on with each change, and sends the whole set where a version is missing', async () => {
+    const { presence, told, state, enter } = setUp();
+    await Promise.all([enter('ann'), presence.follow(ROOM, Promise.resolve()), pass(1)]);
+    await enter('bob');
+    await pass(1);
+    expect(told.at(-1)).toBe('$join bob');
+    state.deaf = true;
+    await enter('eve');
+    await pass(1);
+    state.deaf = false;
+    await enter('joe');
+    await pass(1);
+    expect(told.at(-1)).toBe('$presence ann,bob,eve,joe');
+    await enter('sue');
+    await pass(1);
+    expect(told.at(-1)).toBe('$join sue');
+    presence.close();
+  });
+
+  it.each([
+    ['within a second of a gap of the backplane', 2_000, true],
+    ['after 40 s of silence by itself', 42_000, false],
+  ])('is compared with the store %s', async (_when, ms, gap) => {
+    const { presence, told, state, enter } = setUp();
+    await Promise.all([enter('ann'), presence.follow(ROOM, Promise.resolve()), pass(1)]);
+    state.deaf = true;
+    await enter('bob');
+    await pass(1);
+    if (gap) presence.gap();
+    await pass(ms);
+    expect(told.at(-1)).toBe('$presence ann,bob');
+    presence.close();
+  });
+
+  it('sends nothing after a gap in which nothing was missed, and keeps nothing when it is released', async () => {
+    const { presence, told, enter } = setUp();
+    await Promise.all([enter('ann'), presence.follow(ROOM, Promise.resolve()), pass(1)]);
+    presence.gap();
+    await pass(2_000);
+    expect(told.filter((line) => line.startsWith('$presence'))).toEqual([]);
+    presence.release(ROOM);
+    expect([presence.size, vi.getTimerCount()]).toEqual([0, 0]);
+  });
+});
