@@ -218,8 +218,8 @@ describe('the connections of the redis backplane', () => {
     await Promise.all([node, other].map(({ backplane }) => backplane.subscribe('room:1')));
     await node.say('one');
     await other.say('two');
-    for (const { texts } of [node, other])
-      await vi.waitFor(() => expect(texts.toSorted()).toEqual(['one', 'two']), WAIT);
+    for (const each of [node, other])
+      await vi.waitFor(() => expect(each.texts.toSorted()).toEqual(['one', 'two']), WAIT);
     await node.backplane.close();
     expect(await client.set('key', 'value')).toBe('OK');
   });
