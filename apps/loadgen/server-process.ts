@@ -45,7 +45,7 @@ export class ServerProcess {
         PATH: process.env['PATH'],
         NODE_ENV: 'production',
         PORT: String(port),
-        INTERNAL_PORT: String(await freePort()),
+        INTERNAL_PORT: String(await freePort(port)),
         HOST: '127.0.0.1',
         ...env,
       },
@@ -97,15 +97,15 @@ export class ServerProcess {
   }
 }
 
-/** A port of loopback that nobody has at this moment. */
-export async function freePort(): Promise<number> {
+/** A port of loopback that nobody has at this moment, and another one than `taken`. */
+export async function freePort(taken?: number): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   server.close();
   await once(server, 'close');
   if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  return address.port === taken ? freePort(taken) : address.port;
 }
 
 async function answers(port: number): Promise<boolean> {
