@@ -19,3 +19,12 @@ export function faultOf(error: unknown): string {
 export function unavailable(error: unknown): BackplaneUnavailable {
   return error instanceof BackplaneUnavailable ? error : new BackplaneUnavailable(`Redis: ${faultOf(error)}`);
 }
+
+/** What Redis answers; any failure of it as the port's error. */
+export async function orUnavailable<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw unavailable(error);
+  }
+}

@@ -13,7 +13,7 @@ import { luaOf, publishOf } from './lua-source.js';
 import { PendingBytes } from './pending-bytes.js';
 import { primariesOf, type RedisClient, type RedisSource, type Scripts } from './redis-client.js';
 import { RedisConnection } from './redis-connection.js';
-import { unavailable } from './redis-fault.js';
+import { orUnavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
 
 export interface RedisHistoryOptions {
@@ -67,7 +67,7 @@ export class RedisHistory extends History {
 
   async append({ channel, limits, frame, idempotencyKey }: Append): Promise<Announced> {
     const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-    const [duplicate, epoch, offset] = await this.#answer(() =>
+    const [duplicate, epoch, offset] = await orUnavailable(() =>
       this.#pending.add(bytes.byteLength, () =>
         this.#scripts.historyAppend(
           ...this.#keysOf(channel),
@@ -86,7 +86,7 @@ export class RedisHistory extends History {
   }
 
   async read({ channel, limits, after, through, limit, maxBytes }: HistoryRange): Promise<HistoryPage> {
-    const [epoch, offset, entries] = await this.#answer(() =>
+    const [epoch, offset, entries] = await orUnavailable(() =>
       this.#scripts.historyReadBuffer(
         ...this.#keysOf(channel),
         newEpoch(),
@@ -101,7 +101,7 @@ export class RedisHistory extends History {
   }
 
   async position({ channel, limits }: HistoryChannel): Promise<Position> {
-    const [epoch, offset] = await this.#answer(() =>
+    const [epoch, offset] = await orUnavailable(() =>
       this.#scripts.historyPosition(...this.#keysOf(channel), newEpoch(), limits.ttlMs),
     );
     return { epoch, offset };
@@ -117,14 +117,6 @@ export class RedisHistory extends History {
 
   #keysOf(channel: string): [stream: string, meta: string] {
     return [this.#keys.history(channel), this.#keys.historyMeta(channel)];
-  }
-
-  async #answer<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    try {
-      return await ask();
-    } catch (error) {
-      throw unavailable(error);
-    }
   }
 
   // By INFO: CONFIG is forbidden on many a hosted Redis.

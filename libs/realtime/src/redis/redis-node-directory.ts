@@ -9,7 +9,7 @@ import {
 } from '../sessions/node-directory.js';
 import { ClusterOrigin } from './cluster-origin.js';
 import { isCluster, onEachConnection, type RedisClient } from './redis-client.js';
-import { unavailable } from './redis-fault.js';
+import { orUnavailable } from './redis-fault.js';
 import { type LeaseKeys, RedisKeys } from './redis-keys.js';
 import type { RenewReply, ScriptedRedis } from './session-scripts.js';
 
@@ -38,7 +38,7 @@ export class RedisNodeDirectory extends NodeDirectory {
   async renew({ info, fence, leaseMs, joins = false, former = [] }: LeaseClaim): Promise<LeaseView> {
     const { leases, infos, swept, sweeps } = this.#keys;
     const connections = this.#connections;
-    const reply = await this.#ask(() =>
+    const reply = await orUnavailable(() =>
       this.#client.leaseRenew(
         [leases, infos, swept, sweeps],
         [fence, leaseMs, JSON.stringify(info), joins ? '1' : '0', MAX_DEAD, ...former],
@@ -55,7 +55,7 @@ export class RedisNodeDirectory extends NodeDirectory {
   claimSweeps(dead: readonly DeadLease[], { marginMs, againMs }: SweepTimes): Promise<readonly string[]> {
     const { leases, infos, swept, sweeps } = this.#keys;
     const seen = dead.flatMap(({ fence, leaseUntil }) => [fence, leaseUntil]);
-    return this.#ask(() =>
+    return orUnavailable(() =>
       this.#client.leaseSweep(
         [leases, infos, swept, sweeps],
         [marginMs, TOMBSTONE_MS, againMs.length, ...againMs, ...seen],
@@ -65,21 +65,13 @@ export class RedisNodeDirectory extends NodeDirectory {
 
   async list(): Promise<readonly NodeInfo[]> {
     const { leases, infos } = this.#keys;
-    const texts = await this.#ask(() => this.#client.leaseList([leases, infos], [MAX_NODES]));
+    const texts = await orUnavailable(() => this.#client.leaseList([leases, infos], [MAX_NODES]));
     return texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as NodeInfo]));
   }
 
   async withdraw(fence: string): Promise<void> {
     const { leases, infos } = this.#keys;
-    await this.#ask(() => this.#client.multi().zrem(leases, fence).hdel(infos, fence).exec());
-  }
-
-  async #ask<Reply>(question: () => Promise<Reply>): Promise<Reply> {
-    try {
-      return await question();
-    } catch (error) {
-      throw unavailable(error);
-    }
+    await orUnavailable(() => this.#client.multi().zrem(leases, fence).hdel(infos, fence).exec());
   }
 }
 

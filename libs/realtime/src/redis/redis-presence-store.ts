@@ -8,7 +8,7 @@ import {
 import type { Lease } from '../sessions/node-directory.js';
 import type { DueReply, PresencePipeline, PresenceRedis, PresenceReply } from './presence-scripts.js';
 import type { RedisClient } from './redis-client.js';
-import { unavailable } from './redis-fault.js';
+import { orUnavailable } from './redis-fault.js';
 import { type PresenceIndexKeys, type PresenceKeys, RedisKeys } from './redis-keys.js';
 import { SlotPipelines } from './slot-pipelines.js';
 
@@ -53,7 +53,7 @@ export class RedisPresenceStore extends PresenceStore {
 
   async sweep(lease: Lease, fence: string): Promise<PresenceSweep> {
     const { channels } = this.#index;
-    const found = await this.#ask(() => this.#client.srandmember(channels(fence), SWEPT_CHANNELS));
+    const found = await orUnavailable(() => this.#client.srandmember(channels(fence), SWEPT_CHANNELS));
     if (found.length === 0) return { state: 'swept', removed: 0 };
     const targets = found.map((channel) => ({ channel }));
     const said = await this.#each(targets, (pipeline, { channel }) =>
@@ -72,7 +72,7 @@ export class RedisPresenceStore extends PresenceStore {
   async endGraces(lease: Lease): Promise<void> {
     const { due } = this.#index;
     for (;;) {
-      const notes = await this.#ask(() => this.#client.presenceOverdue([due], [DUE_NOTES]));
+      const notes = await orUnavailable(() => this.#client.presenceOverdue([due], [DUE_NOTES]));
       const replies = await this.#pipelined<DueReply>((pipelines) => {
         for (const note of notes) {
           const channel = channelOfNote(note);
@@ -95,7 +95,7 @@ export class RedisPresenceStore extends PresenceStore {
   async page(channel: string, { after, limit }: PresenceRange): Promise<PresencePage> {
     const { counts, users, version } = this.#keys.presence(channel);
     const from = after === undefined ? '-' : `(${after}`;
-    const [at, more, flat] = await this.#ask(() =>
+    const [at, more, flat] = await orUnavailable(() =>
       this.#client.presencePage([counts, users, version], [from, limit]),
     );
     const members = Array.from({ length: flat.length / 2 }, (_, index) => ({
@@ -107,7 +107,7 @@ export class RedisPresenceStore extends PresenceStore {
 
   async #note({ fence, leaseUntil }: Lease, channels: readonly string[]): Promise<boolean> {
     const key = this.#index.channels(fence);
-    const noted = this.#ask(() => this.#client.presenceIndex([key], [leaseUntil, ...new Set(channels)]));
+    const noted = orUnavailable(() => this.#client.presenceIndex([key], [leaseUntil, ...new Set(channels)]));
     return (await noted) === 1;
   }
 
@@ -151,15 +151,7 @@ export class RedisPresenceStore extends PresenceStore {
   #pipelined<Reply>(fill: (pipelines: SlotPipelines<PresencePipeline>) => void): Promise<readonly Reply[]> {
     const pipelines = new SlotPipelines<PresencePipeline>(this.#client);
     fill(pipelines);
-    return this.#ask(() => pipelines.exec<Reply>());
-  }
-
-  async #ask<Reply>(question: () => Promise<Reply>): Promise<Reply> {
-    try {
-      return await question();
-    } catch (error) {
-      throw unavailable(error);
-    }
+    return orUnavailable(() => pipelines.exec<Reply>());
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../sessions/session-registry.js';
 import { SlotPipelines } from './slot-pipelines.js';
 import type { RedisClient } from './redis-client.js';
-import { unavailable } from './redis-fault.js';
+import { orUnavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
 import { SessionCommands } from './session-commands.js';
 import type { ChangeReply, DueReply, ScriptedPipeline, ScriptedRedis } from './session-scripts.js';
@@ -97,7 +97,7 @@ export class RedisSessionRegistry extends SessionRegistry {
   }
 
   async ofUser(user: string): Promise<UserSessions> {
-    const fields = await this.#ask(() => this.#client.hgetall(this.#commands.keysOf(user).user(user)));
+    const fields = await orUnavailable(() => this.#client.hgetall(this.#commands.keysOf(user).user(user)));
     const { $online: online, ...connections } = fields;
     const records = Object.values(connections).map(
       (entry) => JSON.parse(entry.slice(entry.indexOf('{'))) as ConnectionRecord,
@@ -107,7 +107,7 @@ export class RedisSessionRegistry extends SessionRegistry {
 
   async hold(user: string, max: number, holdMs: number): Promise<boolean> {
     const keys = this.#commands.keysOf(user);
-    const held = this.#ask(() =>
+    const held = orUnavailable(() =>
       this.#client.sessionHold([keys.user(user), keys.held(user)], [max, holdMs, randomUUID()]),
     );
     return (await held) === 1;
@@ -127,15 +127,7 @@ export class RedisSessionRegistry extends SessionRegistry {
   #pipelined<Reply>(fill: Fill): Promise<readonly Reply[]> {
     const pipelines = new SlotPipelines<ScriptedPipeline>(this.#client);
     fill(pipelines);
-    return this.#ask(() => pipelines.exec<Reply>());
-  }
-
-  async #ask<Reply>(question: () => Promise<Reply>): Promise<Reply> {
-    try {
-      return await question();
-    } catch (error) {
-      throw unavailable(error);
-    }
+    return orUnavailable(() => pipelines.exec<Reply>());
   }
 }
 
