@@ -21,14 +21,15 @@ function setUp() {
     };
     told.push(`${event} ${data.user ?? data.members?.map(({ user }) => user).join(',')}`);
   });
-  const presence = new NodePresence({ store, fanout, metrics: { presenceResets: new Tally() } });
+  const gate = { passed: (): Promise<void> => Promise.resolve() };
+  const presence = new NodePresence({ store, fanout, metrics: { presenceResets: new Tally() }, gate });
   const state = { deaf: false };
   hub.add((channel, frame) => {
     const about = channelOfPresence(channel);
     if (about !== undefined && !state.deaf) presence.receive(about, frame);
   });
   const enter = (user: string) => store.write(lease(), [entering(user)]);
-  return { store, presence, told, state, enter };
+  return { store, presence, told, state, enter, gate };
 }
 
 function lease() {
@@ -79,6 +80,22 @@ describe('the presence that a node watches', () => {
     await pass(1);
     if (gap) presence.gap();
     await pass(ms);
+    expect(told.at(-1)).toBe('$presence ann,bob');
+    presence.close();
+  });
+
+  it('tells nothing that was read before the node stood still, until it is known whether it goes on', async () => {
+    const { presence, told, state, enter, gate } = setUp();
+    await Promise.all([enter('ann'), presence.follow(ROOM, Promise.resolve()), pass(1)]);
+    state.deaf = true;
+    await enter('bob');
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    vi.spyOn(gate, 'passed').mockReturnValue(promise);
+    presence.gap();
+    await pass(2_000);
+    expect(told).not.toContain('$presence ann,bob');
+    resolve(undefined);
+    await pass(2_000);
     expect(told.at(-1)).toBe('$presence ann,bob');
     presence.close();
   });

@@ -2,6 +2,7 @@ import { LIMITS, type PresenceSet, SYSTEM } from '@aerie/protocol';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import { presenceChannel } from '../publishing/internal-channels.js';
 import type { LocalFanout } from '../publishing/local-fanout.js';
+import type { StallGate } from '../sessions/stall-gate.js';
 import { readChange } from './presence-change.js';
 import { type KnownMembers, PresenceReplica } from './presence-replica.js';
 import type { PresenceRange, PresenceStore } from './presence-store.js';
@@ -19,6 +20,7 @@ export interface NodePresenceOptions {
   readonly store: PresenceStore;
   readonly fanout: LocalFanout;
   readonly metrics: Pick<RealtimeMetrics, 'presenceResets'>;
+  readonly gate: Pick<StallGate, 'passed'>;
 }
 
 interface Followed {
@@ -50,7 +52,10 @@ export class NodePresence {
 
   /** Reads the members once the backplane is heard. Rejects as `subscribed` does and with `BackplaneUnavailable`. */
   async follow(channel: string, subscribed: Promise<void>): Promise<void> {
-    const replica = new PresenceReplica(channel, this.#options.store);
+    const { store, gate } = this.#options;
+    // Asked for before the node stood still, it may be answered after it was swept: nobody gets it then.
+    const page: PresenceStore['page'] = (name, range) => store.page(name, range).finally(() => gate.passed());
+    const replica = new PresenceReplica(channel, { page });
     this.#followed.set(channel, { replica, dueAt: idleUntil(performance.now()), lacking: false });
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
     await subscribed;

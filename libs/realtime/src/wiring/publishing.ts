@@ -98,9 +98,9 @@ export const PUBLISHING: readonly Provider[] = [
   },
   {
     provide: NodePresence,
-    inject: [PresenceStore, LocalFanout, RealtimeMetrics],
-    useFactory: (store: PresenceStore, fanout: LocalFanout, metrics: RealtimeMetrics) =>
-      new NodePresence({ store, fanout, metrics }),
+    inject: [PresenceStore, LocalFanout, RealtimeMetrics, Sessions],
+    useFactory: (store: PresenceStore, fanout: LocalFanout, metrics: RealtimeMetrics, { gate }: Sessions) =>
+      new NodePresence({ store, fanout, metrics, gate }),
   },
   {
     provide: ChannelPresence,
