@@ -25,7 +25,8 @@ module.exports = {
       from: { path: '^apps' },
       to: {
         path: '^libs',
-        pathNot: '/src/(api/|drain/|health/|metrics/|memory/|redis/|testing/|testing/contracts/)?index[.]ts$',
+        pathNot:
+          '/src/(api/|drain/|health/|metrics/|memory/|redis/|testing/|testing/contracts/|transports/)?index[.]ts$',
       },
     },
     {

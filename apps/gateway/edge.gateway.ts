@@ -29,7 +29,7 @@ export class ConnectHook implements CanActivate {
     if (this.hooks === undefined || request.session === undefined) return true;
     const refusal = await this.hooks.connect(request.session, {
       address: request.ip,
-      transport: 'websocket',
+      transport: request.transport,
     });
     if (refusal !== undefined)
       throw new HttpException({ code: refusal.code, message: refusal.message }, refusal.status);

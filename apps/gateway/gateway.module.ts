@@ -7,6 +7,7 @@ import { Drain, InternalServer, MemoryLimit } from '@aerie/realtime/drain';
 import { RealtimeHealthModule } from '@aerie/realtime/health';
 import { RealtimeMetrics, metricsRoute, RealtimeMetricsModule } from '@aerie/realtime/metrics';
 import { RealtimeRedisModule } from '@aerie/realtime/redis';
+import { RealtimeTransportsModule } from '@aerie/realtime/transports';
 import { AdminServer } from './admin-server.js';
 import { apiDocsRoutes } from './api-docs.route.js';
 import { channelRules } from './channel-rules.js';
@@ -32,6 +33,7 @@ export class GatewayModule {
         RealtimeModule.forRoot(realtimeOptions(env, hooks)),
         ...(env.redis === undefined ? [] : [RealtimeRedisModule.forRoot(env.redis)]),
         api,
+        RealtimeTransportsModule.forRoot(),
         healthModule(env),
         ...(env.http.adminPort === undefined ? [metricsModule(env, api)] : []),
       ],

@@ -2,7 +2,11 @@ import type { Close } from '@aerie/protocol';
 import { Wire, type Framing } from '../../libs/realtime/src/connections/wire.js';
 
 /** Adds no header, so that specs read what was sent. */
-export const bareFraming: Framing = { name: 'bare', frame: (payload) => Buffer.from(payload) };
+export const bareFraming: Framing = {
+  name: 'bare',
+  frame: (payload) => Buffer.from(payload),
+  binary: (payload) => Buffer.from(payload),
+};
 
 interface Waiting {
   readonly bytes: Uint8Array;

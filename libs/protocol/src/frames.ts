@@ -60,6 +60,8 @@ export const SYSTEM = {
   acked: '$acked',
   reconnect: '$reconnect',
   resync: '$resync',
+  subscribed: '$subscribed',
+  close: '$close',
 } as const;
 
 /** Data of `$welcome`, a connection's first frame. */
@@ -72,6 +74,8 @@ export interface Welcome {
   readonly heartbeat: { readonly intervalMs: number; readonly timeoutMs: number };
   readonly maxFrameBytes: number;
   readonly transport: string;
+  /** What stands for the session in later requests, where the transport needs such a thing. Secret. */
+  readonly resume?: string;
   readonly channels: Readonly<Record<string, Partial<Position>>>;
 }
 
@@ -125,6 +129,16 @@ export interface HistoryReply extends Position {
 /** Data of `$resync`: what was built from the channel is out of date; it goes on at the position. */
 export interface ResyncNotice extends Position {
   readonly channel: string;
+  readonly reason: string;
+}
+
+/** Data of `$subscribed`: what became of a channel that the URL of a stream named. What was missed follows as publications. */
+export type SubscribedNotice =
+  Omit<SubscribeReply, 'publications'> | { readonly channel: string; readonly error: ErrorBody };
+
+/** Data of `$close`, the last frame where the transport has no close code of its own. */
+export interface CloseNotice {
+  readonly code: number;
   readonly reason: string;
 }
 

@@ -6,6 +6,8 @@ export const LIMITS = {
   jsonDepth: 64,
   userBytes: 128,
   channelsPerConnection: 128,
+  /** Of a connection that is told where its channels stand: their positions travel in one header. */
+  channelsPerStream: 32,
   idempotencyKeyBytes: 128,
   errorFrameBytes: 256,
   historyPage: 100,

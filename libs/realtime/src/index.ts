@@ -103,5 +103,5 @@ export {
 } from './sessions/session-registry.js';
 export type { SessionOptions } from './sessions/session-times.js';
 export type { UserConnection } from './sessions/sessions.js';
-export { ClientFacade } from './transports/websocket/client-facade.js';
+export { ClientFacade } from './transports/client-facade.js';
 export { RealtimeWsAdapter } from './transports/websocket/realtime-ws.adapter.js';

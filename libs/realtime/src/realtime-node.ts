@@ -20,6 +20,7 @@ import {
   isInternal,
 } from './publishing/internal-channels.js';
 import type { LocalFanout } from './publishing/local-fanout.js';
+import type { NodeCalls } from './publishing/node-calls.js';
 import type { NodeChannels } from './publishing/node-channels.js';
 import type { Control } from './sessions/control.js';
 import type { RevocationLog } from './sessions/revocations.js';
@@ -40,6 +41,7 @@ export interface RealtimeNodeParts {
   readonly revocations: RevocationLog;
   readonly fanout: LocalFanout;
   readonly channels: NodeChannels;
+  readonly calls: NodeCalls;
   readonly cursors: NodeCursors;
   readonly recovery: Recovery;
   readonly notices: ResyncNotices;
@@ -61,11 +63,12 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
   }
 
   async start(): Promise<void> {
-    const { backplane, history, revocations, control, channels, sessions } = this.#parts;
+    const { backplane, history, revocations, control, channels, calls, sessions } = this.#parts;
     await history?.start();
     await revocations.start((revocation) => control.applyRevocation(revocation));
     await backplane.start(this);
-    await Promise.all([channels.listen(CONTROL_CHANNEL), channels.listen(BROADCAST_CHANNEL)]);
+    const own = [CONTROL_CHANNEL, BROADCAST_CHANNEL, calls.channel];
+    await Promise.all(own.map((channel) => channels.listen(channel)));
     await sessions.start(this);
   }
 
@@ -85,6 +88,7 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
   #deliverInternal(channel: string, frame: Uint8Array): void {
     const about = channelOfPresence(channel);
     if (channel === CONTROL_CHANNEL) this.#parts.control.receive(frame);
+    else if (channel === this.#parts.calls.channel) this.#parts.calls.receive(frame);
     else if (about === undefined) this.#parts.fanout.deliver(channel, frame);
     else this.#parts.presence.receive(about, frame);
   }
@@ -107,13 +111,14 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
 
   async stop(): Promise<void> {
     const { registry, quarantine, heartbeat, budget, expiry, edge } = this.#parts;
-    const { channels, cursors, recovery, notices, presence } = this.#parts;
+    const { channels, calls, cursors, recovery, notices, presence } = this.#parts;
     quarantine.clear(CLOSE.goingAway);
     for (const connection of registry.all()) connection.destroy();
     heartbeat.close();
     budget.close();
     expiry.close();
     channels.close();
+    calls.close();
     recovery.close();
     cursors.close();
     notices.close();

@@ -25,9 +25,13 @@ import { Drain } from './drain/drain.js';
 import { DriverConnections, driverToken } from './driver-token.js';
 import { REALTIME_AUTH_OPTIONS } from './handshake/auth-options.js';
 import { ClientAddress } from './handshake/client-address.js';
+import { Caller } from './handshake/caller.js';
 import { FailureCounter } from './handshake/failure-counter.js';
+import { Handshake } from './handshake/handshake.js';
+import { HandshakeLog } from './handshake/handshake-log.js';
 import { OriginPolicy } from './handshake/origin.js';
 import { Quarantine } from './handshake/quarantine.js';
+import { ResumeProofs } from './handshake/resume-proofs.js';
 import { SessionAuthentication } from './handshake/session-authentication.js';
 import { SessionGuard } from './handshake/session.guard.js';
 import { ticketRoute } from './handshake/ticket.route.js';
@@ -44,6 +48,7 @@ import { RealtimeMetrics } from './metrics/meter.js';
 import { NodePresence } from './presence/node-presence.js';
 import { Backplane } from './publishing/backplane.js';
 import { LocalFanout } from './publishing/local-fanout.js';
+import { NodeCalls } from './publishing/node-calls.js';
 import { NodeChannels } from './publishing/node-channels.js';
 import { RealtimeNode } from './realtime-node.js';
 import { REALTIME_OPTIONS, type RealtimeAsyncOptions, type RealtimeOptions } from './realtime.options.js';
@@ -53,6 +58,8 @@ import { Renewal } from './sessions/renewal.js';
 import { RevocationLog } from './sessions/revocations.js';
 import { SessionExpiry } from './sessions/session-expiry.js';
 import { Sessions } from './sessions/sessions.js';
+import { ATTEMPT_SOURCES } from './transports/attempt.js';
+import { Entrance } from './transports/entrance.js';
 import { RealtimeWsAdapter } from './transports/websocket/realtime-ws.adapter.js';
 import { WebSocketTransport } from './transports/websocket/websocket-transport.js';
 import { CONNECTIONS } from './wiring/connections.js';
@@ -66,24 +73,35 @@ import { WEBSOCKET } from './wiring/websocket.js';
 const EXPORTS = [
   Admission,
   ApiTarget,
+  ATTEMPT_SOURCES,
   Backplane,
   BackplaneWatch,
+  Caller,
+  ChannelMessages,
   ClientAddress,
   ConnectionRegistry,
   Descriptors,
   Drain,
+  Entrance,
   FailureCounter,
+  Handshake,
+  HandshakeLog,
   HttpEdge,
+  NodeCalls,
   OriginPolicy,
   OutboxBudget,
   Quarantine,
   REALTIME_AUTH_OPTIONS,
   RealtimeMetrics,
   RealtimeService,
+  REALTIME_OPTIONS,
+  ResumeProofs,
   RevocationLog,
   SessionAuthentication,
   SessionGuard,
+  Sessions,
   Tickets,
+  WebSocketTransport,
 ];
 
 /**
@@ -173,16 +191,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
 
   #mountTickets(): void {
     if (this.#options.tickets !== true) return;
-    const addresses = this.#get(ClientAddress);
-    const transport = this.#get(WebSocketTransport);
-    const route = ticketRoute({
-      authentication: this.#get(SessionAuthentication),
-      tickets: this.#get(Tickets),
-      origins: this.#get(OriginPolicy),
-      failures: this.#get(FailureCounter),
-      prepare: (request) => transport.prepare(request),
-      addressGroupOf: (request) => addresses.groupOf(addresses.of(request)),
-    });
+    const route = ticketRoute({ caller: this.#get(Caller), tickets: this.#get(Tickets) });
     this.#get(HttpEdge).add(route);
   }
 
@@ -207,6 +216,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
       revocations: this.#get(RevocationLog),
       fanout: this.#get(LocalFanout),
       channels: this.#get(NodeChannels),
+      calls: this.#get(NodeCalls),
       cursors: this.#get(NodeCursors),
       recovery: this.#get(Recovery),
       notices: this.#get(ResyncNotices),

@@ -7,6 +7,8 @@ interface RefusalOptions {
   readonly status?: number;
   /** For the log only: a short reason that never contains a credential. */
   readonly reason?: string;
+  /** What the client may go by; never anything that it should not know. */
+  readonly details?: unknown;
 }
 
 /** An expected "no": a value that a handshake step or a channel rule returns, never throws. */
@@ -14,6 +16,7 @@ export class Refusal {
   readonly status: number;
   readonly retryAfterSeconds: number | undefined;
   readonly reason: string;
+  readonly details: unknown;
 
   constructor(
     readonly code: ErrorCode,
@@ -23,9 +26,11 @@ export class Refusal {
     this.status = options.status ?? ERROR_STATUS[code];
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.reason = options.reason ?? code;
+    this.details = options.details;
   }
 
   get body(): ErrorBody {
-    return { code: this.code, message: this.message };
+    const { code, message, details } = this;
+    return { code, message, ...(details !== undefined && { details }) };
   }
 }

@@ -144,6 +144,8 @@ describe('$subscribe', () => {
       channels: channelsOf(),
       drained: () => drained.promise,
       sendPayload: (payload: Uint8Array) => void story.push(Buffer.from(payload).toString()),
+      mark: (channel: string, { offset = 0 }: { offset?: number } = {}) =>
+        void story.push(`${channel} stands at ${offset}`),
       room: 1_000,
     };
     const handlers = new SystemHandlers();
@@ -172,6 +174,6 @@ describe('$subscribe', () => {
     await answered;
     const reply =
       '{"id":7,"data":{"channel":"room:7","epoch":"e","offset":3,"recovered":true,"publications":[1,2]}}';
-    expect(story).toEqual(['prepared room:7', 'at most 500', reply]);
+    expect(story).toEqual(['prepared room:7', 'at most 500', reply, 'room:7 stands at 3']);
   });
 });

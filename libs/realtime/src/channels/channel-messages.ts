@@ -5,6 +5,7 @@ import {
   LIMITS,
   type Message,
   type Position,
+  type PresenceSet,
   type PublicationFrame,
   type PublishReply,
   SYSTEM,
@@ -12,7 +13,7 @@ import {
   utf8Length,
 } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
-import type { Recovery } from '../history/recovery.js';
+import type { Beginning, Recovery } from '../history/recovery.js';
 import { answerEncoded, ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import { isInternal } from '../publishing/internal-channels.js';
@@ -49,15 +50,27 @@ export class ChannelMessages {
   async #subscribe(connection: Connection, message: Message): Promise<Refusal | typeof ANSWERED> {
     const wanted = subscriptionOf(message);
     if (wanted instanceof Refusal) return wanted;
+    return this.subscribe(connection, wanted, (beginning, members) =>
+      answerEncoded(connection, message, encodeSubscribeReply(wanted.channel, beginning, members)),
+    );
+  }
+
+  /** Makes a connection a member of a channel, if it may be; `answer` runs in the step of the join. */
+  async subscribe(
+    connection: Connection,
+    wanted: WantedSubscription,
+    answer: SubscribeAnswer,
+  ): Promise<Refusal | typeof ANSWERED> {
     const { channel } = wanted;
     const { session } = connection;
     const refusal = await this.#options.access.subscribe({ connection, channel });
     if (refusal !== undefined) return refusal;
     const unserved = wanted.presence ? this.#options.presence.refusal(channel) : undefined;
     if (unserved !== undefined) return unserved;
-    if (!connection.channels.has(channel) && channelsOf(connection) >= LIMITS.channelsPerConnection)
-      return new Refusal('limit_exceeded', `at most ${LIMITS.channelsPerConnection} channels per connection`);
-    const outcome = await this.#join(connection, wanted, message);
+    const max = connection.keepsPositions ? LIMITS.channelsPerStream : LIMITS.channelsPerConnection;
+    if (!connection.channels.has(channel) && channelsOf(connection, max) >= max)
+      return new Refusal('limit_exceeded', `at most ${max} channels per connection`);
+    const outcome = await this.#join(connection, wanted, answer);
     if (connection.session !== session) await this.#recheck(connection, channel);
     return outcome;
   }
@@ -74,7 +87,7 @@ export class ChannelMessages {
   async #join(
     connection: Connection,
     wanted: WantedSubscription,
-    message: Message,
+    answer: SubscribeAnswer,
   ): Promise<Refusal | typeof ANSWERED> {
     const { channel, position } = wanted;
     const { channels, recovery, presence } = this.#options;
@@ -83,7 +96,9 @@ export class ChannelMessages {
       const beginning = recovery.begin(channel, position, connection.room / 2);
       const set = members && presence.watch(connection, channel, members);
       members = undefined;
-      answerEncoded(connection, message, encodeSubscribeReply(channel, beginning, set));
+      answer(beginning, set);
+      const { epoch, offset } = beginning;
+      if (epoch !== undefined && offset !== undefined) connection.mark(channel, { epoch, offset });
     };
     try {
       if (wanted.presence) members = await presence.open(channel);
@@ -94,7 +109,7 @@ export class ChannelMessages {
       return joined ? ANSWERED : new Refusal('unavailable', 'the connection is closing');
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) throw error;
-      return new Refusal('unavailable', `${message.event}: the backplane did not answer, try again`);
+      return new Refusal('unavailable', `${SYSTEM.subscribe}: the backplane did not answer, try again`);
     } finally {
       members?.release();
     }
@@ -140,8 +155,8 @@ export class ChannelMessages {
 }
 
 // Its own channel, which the server gave, is nothing that the client asked for; nor are those that it can't name.
-function channelsOf({ channels, session }: Connection): number {
-  if (channels.size < LIMITS.channelsPerConnection) return channels.size;
+function channelsOf({ channels, session }: Connection, max: number): number {
+  if (channels.size < max) return channels.size;
   const own = userChannel(session.user);
   return channels.toArray().filter((channel) => channel !== own && !isInternal(channel)).length;
 }
@@ -151,7 +166,10 @@ function scopedKey({ session }: Connection, key: string | undefined): string | u
   return key === undefined ? undefined : `$from:${encodeSegment(session.user)}:${key}`;
 }
 
-interface WantedSubscription {
+/** Sends what a subscription begins with. */
+export type SubscribeAnswer = (beginning: Beginning, members: PresenceSet | undefined) => void;
+
+export interface WantedSubscription {
   readonly channel: string;
   readonly position?: Position;
   /** Whether it wants to hear who comes and goes. */

@@ -1,4 +1,4 @@
-import { CLOSE, type Close } from '@aerie/protocol';
+import { CLOSE, type Close, type Position } from '@aerie/protocol';
 import { Outbox, type OutboxRules } from './outbox.js';
 import type { Session } from './session.js';
 import { type Members, SmallSet } from './small-set.js';
@@ -76,6 +76,16 @@ export class Connection {
     return this.#wire.subprotocol;
   }
 
+  /** Whether the transport keeps the positions of its channels for the peer. */
+  get keepsPositions(): boolean {
+    return this.#wire.mark !== undefined;
+  }
+
+  /** What stands for the session when the peer comes back, where the transport has such a thing. Secret. */
+  get proof(): string | undefined {
+    return this.#wire.proof?.();
+  }
+
   get session(): Session {
     return this.#session;
   }
@@ -130,6 +140,12 @@ export class Connection {
     if (!this.isOpen) return;
     this.#onSent?.(frames, bytes.byteLength);
     this.#outbox.push(bytes, conflateKey);
+  }
+
+  /** What was sent so far of a channel brought the peer to a position; without one, it has left the channel. */
+  mark(channel: string, position: Position | undefined): void {
+    const bytes = this.isOpen ? this.#wire.mark?.(channel, position) : undefined;
+    if (bytes !== undefined) this.#outbox.push(bytes);
   }
 
   /** Frames sent until `uncork` go out in one write. False if that is so already. */

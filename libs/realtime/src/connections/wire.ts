@@ -1,4 +1,4 @@
-import type { Close } from '@aerie/protocol';
+import type { Close, Position } from '@aerie/protocol';
 
 export type Transport = 'websocket' | 'sse' | 'long-polling' | 'grpc';
 
@@ -6,6 +6,8 @@ export type Transport = 'websocket' | 'sse' | 'long-polling' | 'grpc';
 export interface Framing {
   readonly name: string;
   frame(payload: Uint8Array): Buffer;
+  /** Wraps bytes that are no frame of the protocol. @throws TypeError where the transport carries text only. */
+  binary(payload: Uint8Array): Buffer;
 }
 
 /**
@@ -21,7 +23,14 @@ export abstract class Wire {
   abstract readonly bufferedBytes: number;
   /** Whether reading is stopped. While it is, the heartbeat's deadline stands still. */
   abstract readonly paused: boolean;
+  /**
+   * Bytes that tell the peer where a channel stands, to be sent behind what brought it there; without a position, that it
+   * has left the channel. Only on wires whose peers come back by what they were told last instead of counting themselves.
+   */
+  mark?(channel: string, position: Position | undefined): Uint8Array | undefined;
 
+  /** What stands for the session when the peer comes back, where the transport has such a thing. Secret. */
+  proof?(): string;
   /** Hands bytes over; `taken` is called once the kernel has them all (not if the wire ends first). */
   abstract write(bytes: Uint8Array, taken?: () => void): void;
   /** Sends the transport's own sign of life; the peer's answer counts as inbound. */

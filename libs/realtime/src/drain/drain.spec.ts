@@ -8,7 +8,11 @@ import { OutboxBudget } from '../connections/outbox-budget.js';
 import { Wire, type Framing } from '../connections/wire.js';
 import { Drain, type DrainOptions } from './drain.js';
 
-const PLAIN: Framing = { name: 'plain', frame: (payload) => Buffer.from(payload) };
+const PLAIN: Framing = {
+  name: 'plain',
+  frame: (payload) => Buffer.from(payload),
+  binary: (payload) => Buffer.from(payload),
+};
 
 /** A peer that answers a goodbye a moment later, unless it is mute. */
 class FakePeer extends Wire {

@@ -28,6 +28,11 @@ interface CommonAuthOptions {
    * say), who would be made to wait for that message.
    */
   readonly firstMessage?: boolean | undefined;
+  /**
+   * Signs what clients of the HTTP transports come back with; the same on every node. Default: the JWT secret; without one
+   * a client is known again only by the node that it was on.
+   */
+  readonly resumeSecret?: string | undefined;
 }
 
 /** Aerie verifies JWTs itself. */

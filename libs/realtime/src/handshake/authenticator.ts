@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Session } from '../connections/session.js';
+import type { Transport } from '../connections/wire.js';
 import type { Refusal } from '../refusal.js';
 
 /** Where a credential was found. `message` is the `$auth` of first-message authentication or a renewal. */
@@ -19,6 +20,8 @@ export interface HandshakeRequest extends IncomingMessage {
   cookies: Record<string, string>;
   /** The gateway's path without the query string, which never leaves the handshake. */
   path: string;
+  /** By which transport it wants to come in. */
+  transport: Transport;
   /** Set by `SessionGuard` once authentication passed. */
   session?: Session;
   user?: unknown;

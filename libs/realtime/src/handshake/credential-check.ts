@@ -5,6 +5,7 @@ import { Refusal } from '../refusal.js';
 import { Authenticator, type Credential, type HandshakeRequest } from './authenticator.js';
 import { redactedFault } from './redacted-fault.js';
 import { unavailable } from './refusals.js';
+import { ResumeProofs } from './resume-proofs.js';
 import { Tickets } from './tickets.js';
 
 /** Asks whoever can tell what a credential is worth: the tickets for a ticket, the application's `Authenticator` for the rest. */
@@ -15,7 +16,13 @@ export class CredentialCheck {
   constructor(
     private readonly authenticator: Authenticator,
     private readonly tickets: Tickets,
+    private readonly proofs: ResumeProofs,
   ) {}
+
+  /** What a client was given to come back with. */
+  checkProof(proof: string): Session | Refusal {
+    return this.proofs.check(proof);
+  }
 
   /** Uses a ticket up, unless `dryRun`. A throw becomes 503, as it says nothing about the credential. */
   async check(

@@ -128,7 +128,7 @@ async function guardsOf(...gateways: Type<object>[]): Promise<HandshakeGuards> {
 
 async function run(guards: HandshakeGuards, tenant = 'acme'): Promise<Refusal | undefined> {
   const bare = await requests.receive('/ws', [`X-Tenant: ${tenant}`]);
-  const request = prepareRequest(bare, { ip: '192.0.2.1', params: {} }, {});
+  const request = prepareRequest(bare, { ip: '192.0.2.1', params: {}, transport: 'websocket' }, {});
   return guards.run(request, prepareResponse(bare, {}));
 }
 
@@ -149,7 +149,7 @@ describe('the guards of gateway classes', () => {
       'Authorization: Bearer a-bearer-token',
       'Cookie: session=a-cookie',
     ]);
-    const request = prepareRequest(bare, { ip: '192.0.2.1', params: {} }, {});
+    const request = prepareRequest(bare, { ip: '192.0.2.1', params: {}, transport: 'websocket' }, {});
     const refusal = await guards.run(request, prepareResponse(bare, {}));
     expect(refusal).toMatchObject({ code: 'internal', reason: 'guard_failed' });
     expect(error).toHaveBeenCalledExactlyOnceWith(

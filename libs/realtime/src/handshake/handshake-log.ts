@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
+import type { Transport } from '../connections/wire.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import type { Refusal } from '../refusal.js';
 import { loggableAddress } from './ip-address.js';
@@ -8,6 +9,7 @@ import { loggableAddress } from './ip-address.js';
 export interface LoggedAttempt {
   readonly address: string;
   readonly startedAt: number;
+  readonly transport: Transport;
   readonly endpoint: { readonly path: { readonly path: string } } | undefined;
 }
 
@@ -28,7 +30,7 @@ export class HandshakeLog {
   accepted(attempt: LoggedAttempt, connection: Connection): void {
     this.#write(attempt, {
       outcome: 'accepted',
-      status: 101,
+      status: attempt.transport === 'websocket' ? 101 : 200,
       user: connection.session.user,
       connection: connection.id,
     });
@@ -47,13 +49,13 @@ export class HandshakeLog {
     this.#logger.error('a handshake failed', error instanceof Error ? error.stack : undefined);
   }
 
-  #write({ address, startedAt, endpoint }: LoggedAttempt, line: Line): void {
+  #write({ address, startedAt, endpoint, transport }: LoggedAttempt, line: Line): void {
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
     this.metrics.handshake(line.outcome, durationMs);
     this.#logger.log({
       message: 'handshake',
       ...line,
-      transport: 'websocket',
+      transport,
       path: endpoint?.path.path ?? null,
       address: loggableAddress(address),
       durationMs,

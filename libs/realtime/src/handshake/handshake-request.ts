@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Transport } from '../connections/wire.js';
 import { distinctHeaders, pathOf } from '../http/request-target.js';
 import { parseCookies, parseQuery } from './request-fields.js';
 import type { HandshakeRequest } from './authenticator.js';
@@ -13,6 +14,7 @@ export interface Platform {
 export interface RequestParts {
   readonly ip: string;
   readonly params: Readonly<Record<string, string>>;
+  readonly transport: Transport;
 }
 
 const PARTS = Symbol('aerie:request-parts');
@@ -27,6 +29,7 @@ interface PreparedRequest extends IncomingMessage {
 const FIELDS: Readonly<Record<string, (request: PreparedRequest) => unknown>> = {
   ip: (request) => request[PARTS].ip,
   params: (request) => ({ ...request[PARTS].params }),
+  transport: (request) => request[PARTS].transport,
   query: parseQuery,
   cookies: parseCookies,
   path: pathOf,

@@ -112,7 +112,7 @@ function setUp({ maxConnections = 10, ...options }: Setup = {}) {
   const guards = new ScriptedGuards([], sources);
   const attempt = async (headers: readonly string[], extra: object = {}) => {
     const bare = await requests.receive('/ws', headers);
-    const request = prepareRequest(bare, { ip: '192.0.2.1', params: {} }, {});
+    const request = prepareRequest(bare, { ip: '192.0.2.1', params: {}, transport: 'websocket' }, {});
     return { request, response: prepareResponse(bare, {}), addressGroup: '192.0.2.1', guards, ...extra };
   };
   const admit = async (headers: readonly string[] = [], extra: object = {}) =>

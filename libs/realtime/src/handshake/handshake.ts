@@ -26,6 +26,10 @@ export interface HandshakeAttempt {
   readonly guards: HandshakeGuards | undefined;
   /** Checks everything, consumes nothing. */
   readonly dryRun?: boolean;
+  /** What an earlier connection was given to come back with. */
+  readonly proof?: string | undefined;
+  /** The client has no way to send a first message: without a credential it is refused. */
+  readonly isSilent?: boolean;
 }
 
 /** Come in as this session; or come in and say who you are in the first message. */
@@ -155,10 +159,10 @@ export class Handshake {
   }
 
   async #identify(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
-    const { request, dryRun = false } = attempt;
-    if (this.#options.firstMessage && !this.#options.authentication.hasCredential(request))
-      return { quarantine: true };
-    const session = await this.#options.sessionGuard.admit(request, { dryRun });
+    const { request, dryRun = false, proof, isSilent = false } = attempt;
+    const mayWait = this.#options.firstMessage && !isSilent;
+    if (mayWait && !this.#options.authentication.hasCredential(request)) return { quarantine: true };
+    const session = await this.#options.sessionGuard.admit(request, { dryRun, proof });
     if (session instanceof Refusal) return session;
     return (await this.#guards(attempt)) ?? (await this.letsIn(session, dryRun)) ?? { session };
   }

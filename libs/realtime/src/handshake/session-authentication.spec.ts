@@ -10,6 +10,7 @@ import { CredentialCheck } from './credential-check.js';
 import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
 import { sessionOf } from './request-identity.js';
+import { ResumeProofs } from './resume-proofs.js';
 import { SessionAuthentication } from './session-authentication.js';
 import { Tickets } from './tickets.js';
 
@@ -40,7 +41,11 @@ let revocations: MemoryRevocationLog;
 let authentication: SessionAuthentication;
 
 function build(options: AuthOptions): SessionAuthentication {
-  return new SessionAuthentication(new CredentialCheck(authenticator, tickets), revocations, options);
+  return new SessionAuthentication(
+    new CredentialCheck(authenticator, tickets, new ResumeProofs([])),
+    revocations,
+    options,
+  );
 }
 
 beforeEach(async () => {

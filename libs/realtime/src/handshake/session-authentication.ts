@@ -12,6 +12,8 @@ import { clearIdentity, identify } from './request-identity.js';
 export interface AuthenticateOptions {
   /** Uses no ticket up. Default false. */
   readonly dryRun?: boolean | undefined;
+  /** What an earlier connection was given, for where the request's own credential is used up. */
+  readonly proof?: string | undefined;
 }
 
 /**
@@ -46,7 +48,17 @@ export class SessionAuthentication {
     options: AuthenticateOptions = {},
   ): Promise<Session | Refusal> {
     const credential = findCredential(request, this.#places);
-    return credential instanceof Refusal ? credential : this.#decide(request, credential, options);
+    if (credential instanceof Refusal) return credential;
+    const outcome = await this.#decide(request, credential, options);
+    const { proof } = options;
+    if (!isUnauthenticated(outcome) || proof === undefined || returns(credential)) return outcome;
+    return this.#conclude(request, this.credentials.checkProof(proof));
+  }
+
+  /** Whether the client's next request brings this one's credential by itself, as good as it is now. */
+  comesBack(request: HandshakeRequest): boolean {
+    const credential = findCredential(request, this.#places);
+    return !(credential instanceof Refusal) && returns(credential);
   }
 
   /** The same for `$auth {token | ticket}` on the upgrade request of its connection: the message's credential alone counts. */
@@ -62,10 +74,14 @@ export class SessionAuthentication {
   ): Promise<Session | Refusal> {
     const restore = clearIdentity(request);
     if (credential) exposeBearer(request, credential);
-    const outcome = await this.credentials.check(request, credential, options);
+    const outcome = this.#conclude(request, await this.credentials.check(request, credential, options));
+    if (outcome instanceof Refusal) restore();
+    return outcome;
+  }
+
+  #conclude(request: HandshakeRequest, outcome: Session | Refusal): Session | Refusal {
     const refusal = outcome instanceof Refusal ? outcome : this.#standing(outcome);
-    if (refusal) restore();
-    else identify(request, outcome as Session);
+    if (refusal === undefined) identify(request, outcome as Session);
     return refusal ?? outcome;
   }
 
@@ -73,6 +89,15 @@ export class SessionAuthentication {
     if (hasExpired(session)) return unauthenticated('session_expired');
     return this.isRevoked(session) ? unauthenticated('revoked') : undefined;
   }
+}
+
+function isUnauthenticated(outcome: Session | Refusal): boolean {
+  return outcome instanceof Refusal && outcome.code === 'unauthenticated';
+}
+
+// What stands in a URL is used up, or soon too old; a URL without any is how the first connection's cookie may have ended.
+function returns(credential: Credential | undefined): boolean {
+  return credential !== undefined && credential.source !== 'ticket' && credential.source !== 'query';
 }
 
 function credentialOfMessage(data: unknown): Credential | Refusal {

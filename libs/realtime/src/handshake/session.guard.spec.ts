@@ -23,6 +23,7 @@ import { CredentialCheck } from './credential-check.js';
 import { HandshakeOnly } from './handshake-only.decorator.js';
 import { Refusal } from '../refusal.js';
 import { unauthenticated } from './refusals.js';
+import { ResumeProofs } from './resume-proofs.js';
 import { SessionAuthentication } from './session-authentication.js';
 import { SessionGuard } from './session.guard.js';
 import { TicketStore } from './ticket-store.js';
@@ -61,6 +62,7 @@ const authenticator = new OnePassword();
     CredentialCheck,
     Tickets,
     { provide: Authenticator, useValue: authenticator },
+    { provide: ResumeProofs, useValue: new ResumeProofs([]) },
     { provide: TicketStore, useClass: MemoryTicketStore },
     { provide: RevocationLog, useClass: MemoryRevocationLog },
     { provide: REALTIME_AUTH_OPTIONS, useValue: { useExisting: OnePassword } },

@@ -5,6 +5,7 @@ import type { Session } from '../connections/session.js';
 import { HttpEdge } from '../http/http-edge.js';
 import { MemoryTicketStore } from '../memory/memory-ticket-store.js';
 import type { HandshakeRequest } from './authenticator.js';
+import { Caller } from './caller.js';
 import { prepareRequest } from './handshake-request.js';
 import { OriginPolicy } from './origin.js';
 import { Refusal } from '../refusal.js';
@@ -35,12 +36,15 @@ let url = '';
 beforeAll(async () => {
   edge.add(
     ticketRoute({
-      authentication,
+      caller: new Caller({
+        authentication,
+        origins,
+        failures,
+        prepare: (request) =>
+          prepareRequest(request, { ip: '127.0.0.1', params: {}, transport: 'websocket' }, {}),
+        addressGroupOf: () => '127.0.0.1',
+      }),
       tickets,
-      origins,
-      failures,
-      prepare: (request) => prepareRequest(request, { ip: '127.0.0.1', params: {} }, {}),
-      addressGroupOf: () => '127.0.0.1',
     }),
   );
   edge.attach(server);

@@ -10,7 +10,7 @@ export type Loss = 'new_epoch' | 'gone';
 export interface ChannelCursorOptions extends HistoryChannel {
   readonly store: Pick<History, 'read' | 'position'>;
   /** Hands a publication to the channel's members on this node. */
-  readonly deliver: (frame: Uint8Array) => void;
+  readonly deliver: (frame: Uint8Array, position: Position) => void;
   /** Publications are lost to every member: the cursor jumped to `position`. */
   readonly lost: (loss: Loss) => void;
   /** A gap was closed by reading. */
@@ -149,7 +149,7 @@ export class ChannelCursor {
     this.#at = { epoch: this.#at.epoch, offset };
     const publication = withOffset(frame, offset);
     this.#tail?.push(publication);
-    this.#options.deliver(publication);
+    this.#options.deliver(publication, this.#at);
   }
 
   #lose({ epoch, offset }: HistoryPage, at: Position): void {

@@ -98,7 +98,7 @@ export class NodeCursors {
       channel,
       limits,
       store: this.#behindTheGate(histories.store),
-      deliver: (frame) => fanout.deliver(channel, frame),
+      deliver: (frame, position) => fanout.deliver(channel, frame, position),
       lost: (loss) => this.#tell(channel, cursor, loss),
       healed: () => metrics.heals.inc(),
     });

@@ -69,6 +69,7 @@ export class ResyncNotices {
     this.#options.fanout.settle(channel, member);
     untold.delete(member);
     member.emit(SYSTEM.resync, { channel, ...position, reason } satisfies ResyncNotice);
+    member.mark(channel, position);
     this.#options.metrics.resyncs.inc();
   }
 

@@ -41,7 +41,9 @@ describe('a cross-origin route', () => {
     expect(status).toBe(204);
     expect(headers.get('access-control-allow-origin')).toBe(ALLOWED);
     expect(headers.get('access-control-allow-methods')).toBe('POST, OPTIONS');
-    expect(headers.get('access-control-allow-headers')).toBe('Authorization, Content-Type');
+    expect(headers.get('access-control-allow-headers')).toBe(
+      'Authorization, Content-Type, Last-Event-ID, Aerie-Connection, Aerie-Resume',
+    );
   });
 
   it('refuses the preflight of another', async () => {

@@ -3,6 +3,7 @@ import { Refusal } from '../refusal.js';
 import type { RouteOutcome } from './route.js';
 
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
+const ALLOWED_HEADERS = 'Authorization, Content-Type, Last-Event-ID, Aerie-Connection, Aerie-Resume';
 
 /** What the edge asks about origins; `OriginPolicy` of the handshake answers. */
 export interface CrossOrigin {
@@ -24,7 +25,7 @@ export function preflight(
     status: 204,
     headers: {
       'access-control-allow-methods': methods.join(', '),
-      'access-control-allow-headers': 'Authorization, Content-Type',
+      'access-control-allow-headers': ALLOWED_HEADERS,
       'access-control-max-age': `${PREFLIGHT_MAX_AGE_SECONDS}`,
     },
   };

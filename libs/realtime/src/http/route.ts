@@ -32,7 +32,7 @@ export type RouteOutcome = RouteReply | Refusal | undefined;
  */
 export interface Route {
   /** `HEAD` is answered by `GET`. */
-  readonly method: 'GET' | 'POST' | 'OPTIONS';
+  readonly method: 'GET' | 'POST' | 'DELETE' | 'OPTIONS';
   /** Literal segments and `:name` parameters; a literal wins over a parameter. */
   readonly path: string;
   /** Adds the CORS headers of the allowed origins to every answer, errors included, and answers the preflight. */

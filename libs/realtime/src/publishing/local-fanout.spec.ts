@@ -18,6 +18,10 @@ class CountingFraming implements Framing {
     this.framed += 1;
     return Buffer.from(payload);
   }
+
+  binary(payload: Uint8Array): Buffer {
+    return Buffer.from(payload);
+  }
 }
 
 interface Member {

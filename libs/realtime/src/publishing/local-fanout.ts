@@ -1,3 +1,4 @@
+import type { Position } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { Framing } from '../connections/wire.js';
@@ -38,9 +39,10 @@ export class LocalFanout {
     return this.#turns.size;
   }
 
-  deliver(channel: string, payload: Uint8Array): void {
+  /** `position`: where it brings the channel, if that has a history. */
+  deliver(channel: string, payload: Uint8Array, position?: Position): void {
     const turn = this.#turns.get(channel) ?? this.#newTurn(channel);
-    turn.add(payload);
+    turn.add(payload, position);
     if (turn.bytes > TURN_BYTES) turn.start();
     this.#schedule();
   }
@@ -100,6 +102,7 @@ class Corks {
 class ChannelTurn {
   #frames: Uint8Array[] = [];
   #passes: Pass[] = [];
+  #position: Position | undefined;
   bytes = 0;
 
   constructor(
@@ -111,8 +114,9 @@ class ChannelTurn {
     return this.#frames.length === 0 && this.#passes.length === 0;
   }
 
-  add(payload: Uint8Array): void {
+  add(payload: Uint8Array, position: Position | undefined): void {
     this.#frames.push(payload);
+    this.#position = position;
     this.bytes += payload.byteLength;
   }
 
@@ -125,7 +129,8 @@ class ChannelTurn {
     const target = this.options.target(this.channel);
     if (target === undefined) return;
     const { slow, count } = target;
-    const pass = new Pass({ channel: this.channel, frames, slow, members: target.members() });
+    const { channel } = this;
+    const pass = new Pass({ channel, frames, slow, members: target.members(), position: this.#position });
     if (count <= SLICE && this.#passes.length === 0) pass.serve(count, corks);
     else this.#passes.push(pass);
   }
@@ -149,6 +154,8 @@ interface PassOptions {
   readonly frames: readonly Uint8Array[];
   readonly slow: SlowPolicy;
   readonly members: readonly Connection[];
+  /** Where the last frame brings the channel. */
+  readonly position: Position | undefined;
 }
 
 const logger = new Logger('AerieFanout');
@@ -184,11 +191,12 @@ class Pass {
   }
 
   readonly #send = (member: Connection): void => {
-    const { slow, channel, frames } = this.options;
+    const { slow, channel, frames, position } = this.options;
     if (slow === 'drop' && member.backedUp) return;
     const bytes = this.#bytesFor(member.framing);
     if (slow === 'conflate') member.sendFramed(bytes, { conflateKey: channel });
     else member.sendFramed(bytes, { frames: frames.length });
+    if (position !== undefined) member.mark(channel, position);
   };
 
   #bytesFor(framing: Framing): Buffer {

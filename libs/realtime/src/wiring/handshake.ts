@@ -1,17 +1,21 @@
 import type { Provider } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { type AuthOptions, REALTIME_AUTH_OPTIONS } from '../handshake/auth-options.js';
 import { Authenticator } from '../handshake/authenticator.js';
+import { Caller } from '../handshake/caller.js';
 import { ClientAddress } from '../handshake/client-address.js';
 import { ConfiguredAuthenticator } from '../handshake/configured-authenticator.js';
 import { CredentialCheck } from '../handshake/credential-check.js';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { Handshake } from '../handshake/handshake.js';
+import type { Platform } from '../handshake/handshake-request.js';
 import { HandshakeLog } from '../handshake/handshake-log.js';
 import { OriginPolicy } from '../handshake/origin.js';
 import { Quarantine } from '../handshake/quarantine.js';
 import { assertStrongSecret } from '../handshake/secret-verifier.js';
+import { ResumeProofs } from '../handshake/resume-proofs.js';
 import { SessionAuthentication } from '../handshake/session-authentication.js';
 import { SessionGuard } from '../handshake/session.guard.js';
 import { TicketStore } from '../handshake/ticket-store.js';
@@ -19,6 +23,7 @@ import { Tickets } from '../handshake/tickets.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Sessions } from '../sessions/sessions.js';
+import { ATTEMPT_SOURCES, attemptOf, type AttemptSources } from '../transports/attempt.js';
 
 /** The first road up to the door: who asks, and whether it may come in. */
 export const HANDSHAKE: readonly Provider[] = [
@@ -26,8 +31,18 @@ export const HANDSHAKE: readonly Provider[] = [
   { provide: Authenticator, useClass: ConfiguredAuthenticator },
   { provide: Tickets, inject: [TicketStore], useFactory: (store: TicketStore) => new Tickets(store) },
   CredentialCheck,
+  {
+    provide: ResumeProofs,
+    inject: [REALTIME_AUTH_OPTIONS],
+    useFactory: (auth: AuthOptions) => new ResumeProofs(resumeSecrets(auth)),
+  },
   SessionAuthentication,
   SessionGuard,
+  {
+    provide: Caller,
+    inject: [SessionAuthentication, OriginPolicy, FailureCounter, ATTEMPT_SOURCES],
+    useFactory: caller,
+  },
   {
     provide: ClientAddress,
     inject: [REALTIME_OPTIONS],
@@ -68,6 +83,11 @@ export const HANDSHAKE: readonly Provider[] = [
     ],
     useFactory: handshake,
   },
+  {
+    provide: ATTEMPT_SOURCES,
+    inject: [ClientAddress, HttpAdapterHost],
+    useFactory: attemptSources,
+  },
 ];
 
 function authOptions({
@@ -77,7 +97,14 @@ function authOptions({
   if ('jwt' in auth)
     for (const secret of [auth.jwt.secret, auth.jwt.previousSecret])
       if (secret !== undefined) assertStrongSecret(secret, production);
+  if (auth.resumeSecret !== undefined) assertStrongSecret(auth.resumeSecret, production);
   return auth;
+}
+
+function resumeSecrets(auth: AuthOptions): readonly string[] {
+  const { secret, previousSecret } = 'jwt' in auth ? auth.jwt : {};
+  const given = auth.resumeSecret === undefined ? [secret, previousSecret] : [auth.resumeSecret];
+  return given.filter((known) => known !== undefined);
 }
 
 function handshake(
@@ -104,4 +131,38 @@ function handshake(
     maxConnectionsPerUser,
     overflow: userOverflow,
   });
+}
+
+function caller(
+  authentication: SessionAuthentication,
+  origins: OriginPolicy,
+  failures: FailureCounter,
+  sources: AttemptSources,
+): Caller {
+  const { addresses } = sources;
+  return new Caller({
+    authentication,
+    origins,
+    failures,
+    prepare: (request) =>
+      attemptOf(request, { transport: 'websocket', endpoint: undefined }, sources).request,
+    addressGroupOf: (request) => addresses.groupOf(addresses.of(request)),
+  });
+}
+
+function attemptSources(addresses: ClientAddress, host: HttpAdapterHost): AttemptSources {
+  let known: Platform | undefined;
+  return { addresses, platform: () => (known ??= platformOf(host)) };
+}
+
+// Express keeps the prototypes of its requests and responses on the application; Fastify has none that would fit.
+function platformOf({ httpAdapter }: HttpAdapterHost): Platform {
+  const app: unknown = httpAdapter.getInstance();
+  if (httpAdapter.getType() !== 'express' || typeof app !== 'function') return {};
+  const { request, response } = app as { request?: unknown; response?: unknown };
+  return isObject(request) && isObject(response) ? { request, response } : {};
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

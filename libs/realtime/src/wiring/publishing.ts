@@ -19,10 +19,12 @@ import { PresenceStore } from '../presence/presence-store.js';
 import { Backplane } from '../publishing/backplane.js';
 import { BROADCAST_CHANNEL, channelOfPresence, isInternal } from '../publishing/internal-channels.js';
 import { type FanoutTarget, LocalFanout } from '../publishing/local-fanout.js';
+import { NodeCalls } from '../publishing/node-calls.js';
 import { type ChannelFollower, NodeChannels } from '../publishing/node-channels.js';
 import { Publisher } from '../publishing/publisher.js';
 import { REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Control } from '../sessions/control.js';
+import { NODE_NAME } from '../sessions/node-lease.js';
 import { Sessions } from '../sessions/sessions.js';
 import { RevocationLog } from '../sessions/revocations.js';
 import { SessionExpiry } from '../sessions/session-expiry.js';
@@ -57,6 +59,11 @@ export const PUBLISHING: readonly Provider[] = [
     inject: [ConnectionRegistry, ChannelRules, HeldBack],
     useFactory: (registry: ConnectionRegistry, rules: ChannelRules, heldBack: HeldBack) =>
       new LocalFanout({ target: (channel) => targetOf(channel, { registry, rules, heldBack }) }),
+  },
+  {
+    provide: NodeCalls,
+    inject: [NODE_NAME, Publisher],
+    useFactory: (node: string, publisher: Publisher) => new NodeCalls({ node, publisher }),
   },
   { provide: HeldBack, useFactory: () => new HeldBack() },
   {

@@ -5,11 +5,9 @@ import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { Heartbeat } from '../connections/heartbeat.js';
 import { OutboxBudget } from '../connections/outbox-budget.js';
-import { ClientAddress } from '../handshake/client-address.js';
 import { Handshake } from '../handshake/handshake.js';
 import type { GuardSources } from '../handshake/handshake-guards.js';
 import { HandshakeLog } from '../handshake/handshake-log.js';
-import type { Platform } from '../handshake/handshake-request.js';
 import { OriginPolicy } from '../handshake/origin.js';
 import { Quarantine } from '../handshake/quarantine.js';
 import { NodeCursors } from '../history/node-cursors.js';
@@ -20,9 +18,10 @@ import { NodeChannels } from '../publishing/node-channels.js';
 import { heartbeatOf, limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { NODE_NAME } from '../sessions/node-lease.js';
 import { Sessions } from '../sessions/sessions.js';
+import { ATTEMPT_SOURCES, type AttemptSources } from '../transports/attempt.js';
 import { AdapterSwitch } from '../transports/websocket/adapter-switch.js';
-import { Entrance } from '../transports/websocket/entrance.js';
-import { Greeting } from '../transports/websocket/greeting.js';
+import { Entrance } from '../transports/entrance.js';
+import { Greeting } from '../transports/greeting.js';
 import { RealtimeWsAdapter } from '../transports/websocket/realtime-ws.adapter.js';
 import { WebSocketTransport } from '../transports/websocket/websocket-transport.js';
 
@@ -65,16 +64,7 @@ export const WEBSOCKET: readonly Provider[] = [
   },
   {
     provide: WebSocketTransport,
-    inject: [
-      HttpEdge,
-      Handshake,
-      Quarantine,
-      ClientAddress,
-      OriginPolicy,
-      HandshakeLog,
-      Entrance,
-      HttpAdapterHost,
-    ],
+    inject: [HttpEdge, Handshake, Quarantine, ATTEMPT_SOURCES, OriginPolicy, HandshakeLog, Entrance],
     useFactory: transport,
   },
   {
@@ -154,23 +144,19 @@ function transport(
   edge: HttpEdge,
   handshake: Handshake,
   quarantine: Quarantine,
-  addresses: ClientAddress,
+  sources: AttemptSources,
   origins: OriginPolicy,
   log: HandshakeLog,
   entry: Entrance,
-  host: HttpAdapterHost,
 ): WebSocketTransport {
-  let known: Platform | undefined;
-  const platform = (): Platform => (known ??= platformOf(host));
   return new WebSocketTransport({
     edge,
     handshake,
     quarantine,
-    addresses,
+    ...sources,
     origins,
     log,
     entrance: entry,
-    platform,
   });
 }
 
@@ -203,16 +189,4 @@ async function socketIo(): Promise<((server: Server) => WebSocketAdapter) | unde
 
 function serverOf(host: HttpAdapterHost): Server {
   return host.httpAdapter.getHttpServer() as Server;
-}
-
-// Express keeps the prototypes of its requests and responses on the application; Fastify has none that would fit.
-function platformOf({ httpAdapter }: HttpAdapterHost): Platform {
-  const app: unknown = httpAdapter.getInstance();
-  if (httpAdapter.getType() !== 'express' || typeof app !== 'function') return {};
-  const { request, response } = app as { request?: unknown; response?: unknown };
-  return isObject(request) && isObject(response) ? { request, response } : {};
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

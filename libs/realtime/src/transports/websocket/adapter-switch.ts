@@ -4,7 +4,7 @@ import type { ApplicationConfig } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { Observable } from 'rxjs';
 import { PathPattern } from '../../handshake/path-pattern.js';
-import { ClientFacade } from './client-facade.js';
+import { ClientFacade } from '../client-facade.js';
 import type { RealtimeWsAdapter } from './realtime-ws.adapter.js';
 
 export interface AdapterSwitchOptions {

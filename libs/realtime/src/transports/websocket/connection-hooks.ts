@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { CLOSE } from '@aerie/protocol';
-import { ClientFacade } from './client-facade.js';
+import { ClientFacade } from '../client-facade.js';
 
 type Hook = (client: unknown, ...rest: unknown[]) => unknown;
 

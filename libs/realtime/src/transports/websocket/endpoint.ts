@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type Server as SocketServer, WebSocketServer } from 'ws';
 import type { HandshakeGuards } from '../../handshake/handshake-guards.js';
 import type { PathPattern } from '../../handshake/path-pattern.js';
-import type { ClientFacade, ClientHome } from './client-facade.js';
+import type { ClientFacade, ClientHome } from '../client-facade.js';
 import type { GatewayMethod } from './gateway-method.js';
 import { ServerSocket } from './server-socket.js';
 import { selectSubprotocol } from './upgrade-request.js';

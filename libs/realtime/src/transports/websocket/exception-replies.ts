@@ -1,5 +1,5 @@
 import { BaseWsExceptionFilter } from '@nestjs/websockets';
-import { ClientFacade } from './client-facade.js';
+import { ClientFacade } from '../client-facade.js';
 
 let installed = false;
 

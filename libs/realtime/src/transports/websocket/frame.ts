@@ -35,4 +35,8 @@ export function pongFrame(payload: Uint8Array): Buffer {
 }
 
 /** JSON over WebSocket: each payload is one text frame. */
-export const textFraming: Framing = { name: 'websocket:json', frame: (payload) => frame(TEXT, payload) };
+export const textFraming: Framing = {
+  name: 'websocket:json',
+  frame: (payload) => frame(TEXT, payload),
+  binary: binaryFrame,
+};

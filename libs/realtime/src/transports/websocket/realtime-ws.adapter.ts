@@ -5,7 +5,7 @@ import type { MessageMappingProperties } from '@nestjs/websockets';
 import type { Observable } from 'rxjs';
 import { HandshakeGuards, type GuardSources } from '../../handshake/handshake-guards.js';
 import { PathPattern } from '../../handshake/path-pattern.js';
-import { ClientFacade } from './client-facade.js';
+import { ClientFacade } from '../client-facade.js';
 import { makeHooksSafe } from './connection-hooks.js';
 import { Endpoint } from './endpoint.js';
 import { installExceptionReplies } from './exception-replies.js';

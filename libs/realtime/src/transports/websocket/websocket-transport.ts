@@ -1,7 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Connection } from '../../connections/connection.js';
 import type { Session } from '../../connections/session.js';
-import type { HandshakeRequest } from '../../handshake/authenticator.js';
 import type { Handshake } from '../../handshake/handshake.js';
 import type { HandshakeLog } from '../../handshake/handshake-log.js';
 import { adoptResponse, prepareResponse } from '../../handshake/handshake-request.js';
@@ -11,13 +10,16 @@ import type { HttpEdge } from '../../http/http-edge.js';
 import { pathOf } from '../../http/request-target.js';
 import type { RouteOutcome } from '../../http/route.js';
 import { Refusal } from '../../refusal.js';
-import type { ClientFacade } from './client-facade.js';
+import { attemptOf, type AttemptSources } from '../attempt.js';
+import type { ClientFacade } from '../client-facade.js';
 import type { Endpoint } from './endpoint.js';
-import type { Entrance } from './entrance.js';
-import { FirstMessage } from './first-message.js';
-import { attemptOf, type AttemptSources, type RawUpgrade, type Upgrade, upgradeOf } from './upgrade.js';
+import type { Entrance } from '../entrance.js';
+import { type EarlyFrames, FirstMessage } from './first-message.js';
+import { type RawUpgrade, type Upgrade, upgradeOf } from './upgrade.js';
 import type { ServerSocket } from './server-socket.js';
 import { malformedUpgrade } from './upgrade-request.js';
+import { WebSocketLink } from './websocket-link.js';
+import { WebSocketWire } from './websocket-wire.js';
 import { writeRefusal } from './write-refusal.js';
 
 const UPGRADE_REQUIRED: RouteOutcome = {
@@ -34,6 +36,11 @@ export interface WebSocketTransportOptions extends AttemptSources {
   readonly origins: OriginPolicy;
   readonly log: HandshakeLog;
   readonly entrance: Entrance;
+}
+
+/** Who comes in, and what it sent before it was in. */
+interface Opening extends EarlyFrames {
+  readonly session: Session;
 }
 
 /** Turns upgrade requests into connections, by way of the handshake. Refusals are HTTP responses: before the 101 nothing is accepted. */
@@ -70,11 +77,6 @@ export class WebSocketTransport {
       shared: true,
       handle: ({ request, response }) => this.#dryRun(endpoint, request, response),
     });
-  }
-
-  /** Makes of a bare HTTP request what authenticators and guards expect. */
-  prepare(request: IncomingMessage): HandshakeRequest {
-    return attemptOf(request, undefined, this.#options).request;
   }
 
   /** What gateway classes, guards and decorators see of a connection. */
@@ -144,11 +146,22 @@ export class WebSocketTransport {
   // After the 101 there is no HTTP left to refuse with.
   #enter(upgrade: Upgrade, ws: ServerSocket, session: Session): void {
     try {
-      this.#options.entrance.open(upgrade, ws, { session, frames: [] });
+      this.#open(upgrade, ws, { session, frames: [] });
     } catch (error) {
       this.#options.log.fault(error);
       ws.terminate();
     }
+  }
+
+  #open(upgrade: Upgrade, ws: ServerSocket, { session, frames, authId }: Opening): void {
+    if (upgrade.endpoint === undefined) return;
+    const wire = new WebSocketWire(ws, upgrade.socket);
+    const { expiresAt = null } = session;
+    const link = this.#options.entrance.open({ ...upgrade, endpoint: upgrade.endpoint, session }, wire, {
+      link: (client, ports) => new WebSocketLink(wire, client, ports),
+      ...(authId !== undefined && { first: JSON.stringify({ id: authId, data: { expiresAt } }) }),
+    });
+    for (const { data, isBinary } of frames) link.onMessage(data, isBinary);
   }
 
   #quarantine(upgrade: Upgrade): void {
@@ -162,7 +175,7 @@ export class WebSocketTransport {
         authenticate: (data) => this.#options.handshake.authenticate(upgrade, data),
         guard: () => this.#options.handshake.guard(upgrade),
         letsIn: (session) => this.#options.handshake.letsIn(session),
-        onAuthenticated: (session, early) => this.#options.entrance.open(upgrade, ws, { session, ...early }),
+        onAuthenticated: (session, early) => this.#open(upgrade, ws, { session, ...early }),
         onRefused: (refusal) => this.#options.log.refused(upgrade, refusal),
         onAbandoned: () => this.#options.log.abandoned(upgrade),
         quarantine: this.#options.quarantine,
@@ -172,7 +185,8 @@ export class WebSocketTransport {
   }
 
   async #dryRun(endpoint: Endpoint, bare: IncomingMessage, response: ServerResponse): Promise<RouteOutcome> {
-    const attempt = { ...attemptOf(bare, endpoint, this.#options), dryRun: true };
+    const way = { transport: 'websocket', endpoint } as const;
+    const attempt = { ...attemptOf(bare, way, this.#options), dryRun: true };
     adoptResponse(attempt.request, response, this.#options.platform());
     const admitted = await this.#options.handshake.admit({ ...attempt, response });
     if (response.headersSent) return undefined;

@@ -1,14 +1,14 @@
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect } from '../../../../../test/support/connections.js';
-import { FakeWire } from '../../../../../test/support/fake-wire.js';
-import { ReceivedRequests } from '../../../../../test/support/received-request.js';
-import type { HandshakeRequest } from '../../handshake/authenticator.js';
-import { prepareRequest } from '../../handshake/handshake-request.js';
-import { type GuardSources, HandshakeGuards } from '../../handshake/handshake-guards.js';
-import { PathPattern } from '../../handshake/path-pattern.js';
+import { connect } from '../../../../test/support/connections.js';
+import { FakeWire } from '../../../../test/support/fake-wire.js';
+import { ReceivedRequests } from '../../../../test/support/received-request.js';
+import type { HandshakeRequest } from '../handshake/authenticator.js';
+import { prepareRequest } from '../handshake/handshake-request.js';
+import { type GuardSources, HandshakeGuards } from '../handshake/handshake-guards.js';
+import { PathPattern } from '../handshake/path-pattern.js';
 import { ClientFacade } from './client-facade.js';
-import { Endpoint } from './endpoint.js';
+import { Endpoint } from './websocket/endpoint.js';
 
 const ENDPOINT = new Endpoint({
   path: new PathPattern('/ws'),
@@ -22,7 +22,7 @@ const requests = new ReceivedRequests();
 let request: HandshakeRequest;
 beforeAll(async () => {
   const bare = await requests.receive('/ws?room=7', ['Cookie: a=1']);
-  request = prepareRequest(bare, { ip: '192.0.2.1', params: { tenant: 'acme' } }, {});
+  request = prepareRequest(bare, { ip: '192.0.2.1', params: { tenant: 'acme' }, transport: 'websocket' }, {});
 });
 afterAll(() => requests.close());
 

@@ -1,17 +1,13 @@
 import { CLOSE, type Position, SYSTEM, userChannel, type Welcome } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
-import type { Connection } from '../../connections/connection.js';
-import type { HeartbeatOptions } from '../../connections/heartbeat.js';
-import { within } from '../../deadline.js';
-import { Deadlines } from '../../messages/deadlines.js';
-import type { ReportFault, SystemHandlers } from '../../messages/message-handlers.js';
-import {
-  type MessageLimits,
-  MessageStream,
-  type MessageStreamOptions,
-} from '../../messages/message-stream.js';
-import type { RealtimeMetrics } from '../../metrics/meter.js';
-import type { NodeChannels } from '../../publishing/node-channels.js';
+import type { Connection } from '../connections/connection.js';
+import type { HeartbeatOptions } from '../connections/heartbeat.js';
+import { within } from '../deadline.js';
+import { Deadlines } from '../messages/deadlines.js';
+import type { ReportFault, SystemHandlers } from '../messages/message-handlers.js';
+import { type MessageLimits, MessageStream, type MessageStreamOptions } from '../messages/message-stream.js';
+import type { RealtimeMetrics } from '../metrics/meter.js';
+import type { NodeChannels } from '../publishing/node-channels.js';
 import type { ClientFacade } from './client-facade.js';
 import type { Greeter } from './entrance.js';
 
@@ -58,9 +54,12 @@ export class Greeting implements Greeter {
     endpoint.announce(client);
     const preparing = client.prepared();
     if (preparing !== undefined && !(await isDone(preparing))) return connection.close(CLOSE.serverFault);
-    await this.#options.channels.joinAnyway(connection, userChannel(connection.session.user), () =>
-      connection.emit(SYSTEM.welcome, this.#frame(client)),
-    );
+    const own = userChannel(connection.session.user);
+    await this.#options.channels.joinAnyway(connection, own, () => {
+      connection.emit(SYSTEM.welcome, this.#frame(client));
+      const position = this.#options.positionOf(own);
+      if (position !== undefined) connection.mark(own, position);
+    });
     if (connection.isOpen) welcomed();
   }
 
@@ -71,7 +70,7 @@ export class Greeting implements Greeter {
   }
 
   #frame({ connection, endpoint }: ClientFacade): Welcome {
-    const { session, transport, id } = connection;
+    const { session, transport, id, proof } = connection;
     const channel = userChannel(session.user);
     return {
       connection: id,
@@ -81,6 +80,7 @@ export class Greeting implements Greeter {
       heartbeat: this.#options.heartbeat,
       maxFrameBytes: endpoint.maxFrameBytes,
       transport,
+      ...(proof !== undefined && { resume: proof }),
       channels: { [channel]: this.#options.positionOf(channel) ?? {} },
     };
   }

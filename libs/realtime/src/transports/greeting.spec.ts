@@ -3,8 +3,8 @@ import { ConnectionRegistry } from '@aerie/realtime';
 import { openClient } from '@aerie/realtime/testing';
 import type { Server } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tokenFor } from '../../../../../test/support/gateway.js';
-import { type NestApp, startNestApp } from '../../../../../test/support/nest-app.js';
+import { tokenFor } from '../../../../test/support/gateway.js';
+import { type NestApp, startNestApp } from '../../../../test/support/nest-app.js';
 
 /** Listens to its server by itself, as gateways of `ws` may, and fails over one of its clients. */
 @WebSocketGateway({ path: '/ws' })

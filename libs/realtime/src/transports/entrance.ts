@@ -1,22 +1,18 @@
 import { CLOSE } from '@aerie/protocol';
-import { Connection, type ConnectionEnd } from '../../connections/connection.js';
-import type { ConnectionRegistry } from '../../connections/connection-registry.js';
-import type { Heartbeat } from '../../connections/heartbeat.js';
-import type { OutboxRules } from '../../connections/outbox.js';
-import type { OutboxBudget } from '../../connections/outbox-budget.js';
-import type { Session } from '../../connections/session.js';
-import type { HandshakeLog } from '../../handshake/handshake-log.js';
-import type { MessageStream } from '../../messages/message-stream.js';
-import type { RealtimeMetrics } from '../../metrics/meter.js';
-import { randomId } from '../../random-id.js';
+import { Connection, type ConnectionEnd } from '../connections/connection.js';
+import type { ConnectionRegistry } from '../connections/connection-registry.js';
+import type { OutboxRules } from '../connections/outbox.js';
+import type { OutboxBudget } from '../connections/outbox-budget.js';
+import type { Session } from '../connections/session.js';
+import type { Wire } from '../connections/wire.js';
+import type { HandshakeLog } from '../handshake/handshake-log.js';
+import type { MessageStream } from '../messages/message-stream.js';
+import { randomId } from '../random-id.js';
+import type { Attempt, Home } from './attempt.js';
 import { ClientFacade } from './client-facade.js';
-import type { EarlyFrames } from './first-message.js';
-import type { ServerSocket } from './server-socket.js';
-import type { Upgrade } from './upgrade.js';
-import { type LinkPorts, WebSocketLink } from './websocket-link.js';
-import { WebSocketWire } from './websocket-wire.js';
+import type { Link, LinkPorts } from './link.js';
 
-const CONNECTION_ID_BYTES = 12;
+const CONNECTION_ID_BYTES = 16;
 
 /** What becomes of a connection once it is registered: greeting, messages, channels. The floor above decides. */
 export interface Greeter {
@@ -25,24 +21,31 @@ export interface Greeter {
   messagesOf(client: ClientFacade): MessageStream;
 }
 
-export interface EntranceOptions {
+export interface EntranceOptions extends Omit<LinkPorts, 'messagesOf' | 'onEnd'> {
   readonly registry: ConnectionRegistry;
-  readonly heartbeat: Heartbeat;
   readonly budget: OutboxBudget;
-  readonly metrics: RealtimeMetrics;
   readonly log: HandshakeLog;
   readonly greeter: Greeter;
-  readonly gate: LinkPorts['gate'];
   readonly outboxBytes: number;
   readonly maxConnectionsPerUser: number | undefined;
 }
 
-/** Who comes in, and what it sent before it was in. */
-export interface Opening extends EarlyFrames {
+/** Who passed the handshake. */
+export interface Arrival extends Attempt {
+  readonly endpoint: Home;
   readonly session: Session;
 }
 
-/** Lets in who passed the handshake: a connection on the open socket, registered and greeted. The only way in. */
+export interface Opening<Tied extends Link> {
+  /** Ties the wire to the client. */
+  readonly link: (client: ClientFacade, ports: LinkPorts) => Tied;
+  /** A frame that stands before `$welcome`. */
+  readonly first?: string;
+  /** `$welcome` is queued. */
+  readonly welcomed?: (client: ClientFacade) => void;
+}
+
+/** Lets in who passed the handshake: a connection on an open wire, registered and greeted. The only way in. */
 export class Entrance {
   readonly #options: EntranceOptions;
   readonly #clients = new WeakMap<Connection, ClientFacade>();
@@ -61,22 +64,22 @@ export class Entrance {
     return this.#clients.get(connection);
   }
 
-  open(upgrade: Upgrade, ws: ServerSocket, { session, frames, authId }: Opening): void {
-    const { endpoint, request, addressGroup } = upgrade;
-    if (endpoint === undefined) return;
+  open<Tied extends Link>(arrival: Arrival, wire: Wire, opening: Opening<Tied>): Tied {
+    const { endpoint, request, addressGroup, session } = arrival;
     this.#makeRoom(session);
-    const wire = new WebSocketWire(ws, upgrade.socket);
-    const connection = this.#connection(upgrade, wire, session);
+    const connection = this.#connection(arrival, wire);
     const client = new ClientFacade({ connection, request, endpoint, addressGroup });
     this.#clients.set(connection, client);
-    const link = new WebSocketLink(wire, client, this.#links);
+    const link = opening.link(client, this.#links);
     link.start();
     this.#options.registry.add(connection);
-    this.#options.log.accepted(upgrade, connection);
-    const { expiresAt = null } = session;
-    if (authId !== undefined) connection.sendPayload(JSON.stringify({ id: authId, data: { expiresAt } }));
-    this.#options.greeter.greet(client, () => link.welcomed());
-    for (const { data, isBinary } of frames) link.onMessage(data, isBinary);
+    this.#options.log.accepted(arrival, connection);
+    if (opening.first !== undefined) connection.sendPayload(opening.first);
+    this.#options.greeter.greet(client, () => {
+      link.welcomed();
+      opening.welcomed?.(client);
+    });
+    return link;
   }
 
   #ended(client: ClientFacade, end: ConnectionEnd): void {
@@ -84,12 +87,12 @@ export class Entrance {
     client.endpoint.forget(client, end.code, end.reason);
   }
 
-  #connection(upgrade: Upgrade, wire: WebSocketWire, session: Session): Connection {
+  #connection({ address, session }: Arrival, wire: Wire): Connection {
     return new Connection({
       id: randomId(CONNECTION_ID_BYTES),
       wire,
       session,
-      address: upgrade.address,
+      address,
       outbox: this.#outbox,
       onSlow: this.#countSlow,
       onSent: this.#countSent,

@@ -2,16 +2,15 @@ import { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { CLOSE, type Close, type Message } from '@aerie/protocol';
 import { WsException } from '@nestjs/websockets';
-import type { Connection } from '../../connections/connection.js';
-import type { Session } from '../../connections/session.js';
-import { errorBody } from '../../expected-error.js';
-import type { HandshakeRequest } from '../../handshake/authenticator.js';
-import { errorFrame } from '../../messages/error-frame.js';
-import { currentMessage } from '../../messages/message-context.js';
-import { type ApplicationHandlers, unknownEvent } from '../../messages/message-handlers.js';
-import type { GatewayMethod } from './gateway-method.js';
-import type { HandshakeGuards } from '../../handshake/handshake-guards.js';
-import { binaryFrame, textFraming } from './frame.js';
+import type { Connection } from '../connections/connection.js';
+import type { Session } from '../connections/session.js';
+import { errorBody } from '../expected-error.js';
+import type { HandshakeRequest } from '../handshake/authenticator.js';
+import { errorFrame } from '../messages/error-frame.js';
+import { currentMessage } from '../messages/message-context.js';
+import { type ApplicationHandlers, unknownEvent } from '../messages/message-handlers.js';
+import type { GatewayMethod } from './websocket/gateway-method.js';
+import type { HandshakeGuards } from '../handshake/handshake-guards.js';
 
 type Sent = (error?: Error) => void;
 /** What is left of a control frame's 125 bytes behind the code. */
@@ -125,8 +124,9 @@ export class ClientFacade extends EventEmitter implements ApplicationHandlers {
     }
     if (typeof data === 'string') noteException(data);
     const bytes = typeof data === 'string' ? Buffer.from(data) : new Uint8Array(data);
+    const { framing } = this.#connection;
     const asBinary = binary ?? typeof data !== 'string';
-    this.#connection.sendFramed(asBinary ? binaryFrame(bytes) : textFraming.frame(bytes));
+    this.#connection.sendFramed(asBinary ? framing.binary(bytes) : framing.frame(bytes));
     if (sent !== undefined) setImmediate(sent);
   }
 

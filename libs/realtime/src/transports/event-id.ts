@@ -1,0 +1,50 @@
+import { isChannelName, isPosition, type Position } from '@aerie/protocol';
+
+/** Past it a header would not be read by most servers. */
+const MAX_ID_BYTES = 14 * 1024;
+
+/** What a client came back with. */
+export interface Whereabouts {
+  /** What stands for its session; empty where its request brings a credential itself. */
+  readonly proof: string;
+  /** Where its channels stood. */
+  readonly positions: ReadonlyMap<string, Position>;
+}
+
+/**
+ * Where a client's channels stand, kept for it: a client of HTTP sends back the last id that it saw (`Last-Event-ID`), instead
+ * of counting by itself. The text is opaque to it: a proof, then `channel/epoch/offset` of each channel with a history.
+ */
+export class EventId {
+  readonly #positions = new Map<string, Position>();
+
+  /** @param proof What stands for the session as it is now; empty where none is needed. */
+  constructor(private readonly proof: () => string) {}
+
+  /** A channel stands at a position; without one, the client has left it. Whether that was news. */
+  move(channel: string, position: Position | undefined): boolean {
+    if (position === undefined) return this.#positions.delete(channel);
+    this.#positions.set(channel, position);
+    return true;
+  }
+
+  toString(): string {
+    const parts = [this.proof()];
+    for (const [channel, { epoch, offset }] of this.#positions) parts.push(`${channel}/${epoch}/${offset}`);
+    return parts.join(';');
+  }
+}
+
+/** Reads an id that came back; undefined where it is none of ours. */
+export function readEventId(text: string): Whereabouts | undefined {
+  if (text.length > MAX_ID_BYTES) return undefined;
+  const [proof = '', ...parts] = text.split(';');
+  const positions = new Map<string, Position>();
+  for (const part of parts) {
+    const [channel = '', epoch, offset, ...more] = part.split('/');
+    const position = { epoch, offset: Number(offset) };
+    if (more.length > 0 || !isChannelName(channel) || !isPosition(position)) return undefined;
+    positions.set(channel, position);
+  }
+  return { proof, positions };
+}

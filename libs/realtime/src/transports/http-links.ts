@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import type { ConnectionRegistry } from '../connections/connection-registry.js';
+import { BackplaneUnavailable } from '../publishing/backplane.js';
+import type { NodeCall, NodeCalls } from '../publishing/node-calls.js';
+import { Refusal } from '../refusal.js';
+import type { Sessions } from '../sessions/sessions.js';
+import type { HttpLink } from './http-link.js';
+
+/** A connection that was opened on another node a moment ago may not be known here yet. Waits before each look. */
+const LOOKS_MS = [0, 100, 300, 600];
+
+const Question = z.object({ connection: z.string(), user: z.string(), data: z.unknown() });
+const Answer = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('gone') }),
+  z.object({ state: z.literal('foreign') }),
+  z.object({ state: z.literal('held'), data: z.unknown() }),
+]);
+type Answer = z.infer<typeof Answer>;
+
+export interface HttpLinksOptions {
+  readonly registry: Pick<ConnectionRegistry, 'onRemoved'>;
+  readonly sessions: Pick<Sessions, 'connectionsOf' | 'node'>;
+  readonly calls: Pick<NodeCalls, 'handle' | 'call'>;
+}
+
+/** Whose connection, and which. */
+export interface Holder {
+  readonly user: string;
+  readonly connection: string;
+}
+
+/** What the node that holds a connection does with a request for it. What it returns travels as JSON. */
+export type LinkHandler = (link: HttpLink, data: unknown) => unknown;
+
+/** The connections of this node whose clients send requests beside their stream, and the road to those of other nodes. */
+export class HttpLinks {
+  readonly #options: HttpLinksOptions;
+  readonly #byId = new Map<string, HttpLink>();
+
+  constructor(options: HttpLinksOptions) {
+    this.#options = options;
+    options.registry.onRemoved(({ id }) => this.#byId.delete(id));
+  }
+
+  add(link: HttpLink): void {
+    const { connection } = link;
+    if (connection.isOpen) this.#byId.set(connection.id, link);
+  }
+
+  /** From here on this node answers such questions, its own and those of other nodes. */
+  handle(name: string, handler: LinkHandler): void {
+    this.#options.calls.handle(name, async (question): Promise<Answer> => {
+      const parsed = Question.safeParse(question);
+      const link = parsed.success ? this.#byId.get(parsed.data.connection) : undefined;
+      if (link === undefined || !parsed.success) return { state: 'gone' };
+      if (link.connection.session.user !== parsed.data.user) return { state: 'foreign' };
+      return { state: 'held', data: await handler(link, parsed.data.data) };
+    });
+  }
+
+  /**
+   * Asks the node that holds a user's connection, whichever it is. Refuses with `session_gone` where there is none, with
+   * `forbidden` where it is somebody else's, and with `unavailable` where no answer came.
+   */
+  async ask({ user, connection }: Holder, { name, data, timeoutMs }: NodeCall): Promise<unknown> {
+    const node = await this.#nodeOf(user, connection);
+    if (node instanceof Refusal) return node;
+    const answer = await this.#options.calls.call(node, {
+      name,
+      data: { connection, user, data },
+      timeoutMs,
+    });
+    if (answer instanceof Refusal) return answer;
+    const parsed = Answer.safeParse(answer);
+    if (!parsed.success)
+      return new Refusal('unavailable', 'the answer was not understood (another version?)');
+    if (parsed.data.state === 'gone') return gone();
+    return parsed.data.state === 'foreign' ? foreign() : parsed.data.data;
+  }
+
+  async #nodeOf(user: string, connection: string): Promise<string | Refusal> {
+    const own = this.#byId.get(connection);
+    if (own !== undefined)
+      return own.connection.session.user === user ? this.#options.sessions.node : foreign();
+    try {
+      for (const waitMs of LOOKS_MS) {
+        if (waitMs > 0) await sleep(waitMs);
+        const known = await this.#options.sessions.connectionsOf(user);
+        const found = known.find(({ id }) => id === connection);
+        if (found !== undefined) return found.node;
+      }
+      return gone();
+    } catch (error) {
+      if (!(error instanceof BackplaneUnavailable)) throw error;
+      return new Refusal('unavailable', 'it is not known where the connection is: try again', {
+        retryAfterSeconds: 1,
+      });
+    }
+  }
+}
+
+function gone(): Refusal {
+  return new Refusal('session_gone', 'the connection has ended: open another');
+}
+
+function foreign(): Refusal {
+  return new Refusal('forbidden', 'not a connection of this user', { reason: 'foreign_connection' });
+}

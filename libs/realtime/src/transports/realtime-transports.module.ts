@@ -1,0 +1,128 @@
+import type { Server } from 'node:http';
+import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { ChannelMessages } from '../channels/channel-messages.js';
+import { ConnectionRegistry } from '../connections/connection-registry.js';
+import { Caller } from '../handshake/caller.js';
+import { Handshake } from '../handshake/handshake.js';
+import { HandshakeLog } from '../handshake/handshake-log.js';
+import { OriginPolicy } from '../handshake/origin.js';
+import { PathPattern } from '../handshake/path-pattern.js';
+import { ResumeProofs } from '../handshake/resume-proofs.js';
+import { SessionAuthentication } from '../handshake/session-authentication.js';
+import { HttpEdge } from '../http/http-edge.js';
+import { NodeCalls } from '../publishing/node-calls.js';
+import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
+import { Sessions } from '../sessions/sessions.js';
+import { ATTEMPT_SOURCES, type AttemptSources, type Home } from './attempt.js';
+import { Entrance } from './entrance.js';
+import { HttpDoor } from './http-door.js';
+import { HttpLinks } from './http-links.js';
+import { SseTransport } from './sse/sse-transport.js';
+import { TransportRoutes } from './transport-routes.js';
+import {
+  REALTIME_TRANSPORTS_OPTIONS,
+  type RealtimeTransportsAsyncOptions,
+  type RealtimeTransportsOptions,
+} from './transports-options.js';
+import { Upstream } from './upstream.js';
+import { WebSocketTransport } from './websocket/websocket-transport.js';
+
+const DEFAULT_GATEWAY = '/ws';
+
+const door: FactoryProvider<HttpDoor> = {
+  provide: HttpDoor,
+  inject: [
+    REALTIME_TRANSPORTS_OPTIONS,
+    REALTIME_OPTIONS,
+    Handshake,
+    HandshakeLog,
+    ATTEMPT_SOURCES,
+    WebSocketTransport,
+    HttpAdapterHost,
+  ],
+  useFactory: (
+    { gateway }: RealtimeTransportsOptions,
+    { paths }: RealtimeOptions,
+    handshake: Handshake,
+    log: HandshakeLog,
+    sources: AttemptSources,
+    sockets: WebSocketTransport,
+    host: HttpAdapterHost,
+  ) => {
+    const { path } = new PathPattern(gateway ?? paths?.[0] ?? DEFAULT_GATEWAY);
+    const home = (): Home | undefined => sockets.endpointAt(host.httpAdapter.getHttpServer() as Server, path);
+    return new HttpDoor({ ...sources, handshake, log, home });
+  },
+};
+
+const links: FactoryProvider<HttpLinks> = {
+  provide: HttpLinks,
+  inject: [ConnectionRegistry, Sessions, NodeCalls],
+  useFactory: (registry: ConnectionRegistry, sessions: Sessions, calls: NodeCalls) =>
+    new HttpLinks({ registry, sessions, calls }),
+};
+
+const upstream: FactoryProvider<Upstream> = {
+  provide: Upstream,
+  inject: [REALTIME_OPTIONS, Caller, HttpLinks],
+  useFactory: (options: RealtimeOptions, caller: Caller, held: HttpLinks) =>
+    new Upstream({ caller, links: held, maxFrameBytes: limitsOf(options).maxFrameBytes }),
+};
+
+const sse: FactoryProvider<SseTransport> = {
+  provide: SseTransport,
+  inject: [HttpDoor, Entrance, HttpLinks, ChannelMessages, SessionAuthentication, ResumeProofs, OriginPolicy],
+  useFactory: (
+    entry: HttpDoor,
+    entrance: Entrance,
+    held: HttpLinks,
+    channels: ChannelMessages,
+    authentication: SessionAuthentication,
+    proofs: ResumeProofs,
+    origins: OriginPolicy,
+  ) => new SseTransport({ door: entry, entrance, links: held, channels, authentication, proofs, origins }),
+};
+
+const routes: FactoryProvider<TransportRoutes> = {
+  provide: TransportRoutes,
+  inject: [REALTIME_TRANSPORTS_OPTIONS, HttpEdge, Upstream, SseTransport],
+  useFactory: (
+    { prefix = '', sse: hasSse = true }: RealtimeTransportsOptions,
+    edge: HttpEdge,
+    sends: Upstream,
+    events: SseTransport,
+  ) =>
+    new TransportRoutes(edge, [
+      sends.route(`${prefix}/send`),
+      ...(hasSse ? [events.route(`${prefix}/sse`)] : []),
+    ]),
+};
+
+/**
+ * The transports beside WebSocket, for clients that can't open one: the same handshake, sessions, channels and limits. Needs
+ * `RealtimeModule`.
+ */
+@Module({})
+export class RealtimeTransportsModule {
+  static forRoot(options: RealtimeTransportsOptions = {}): DynamicModule {
+    return this.forRootAsync({ useFactory: () => options });
+  }
+
+  static forRootAsync({
+    imports = [],
+    inject = [],
+    useFactory,
+  }: RealtimeTransportsAsyncOptions): DynamicModule {
+    const options: FactoryProvider<RealtimeTransportsOptions> = {
+      provide: REALTIME_TRANSPORTS_OPTIONS,
+      inject,
+      useFactory,
+    };
+    return {
+      module: RealtimeTransportsModule,
+      imports,
+      providers: [options, door, links, upstream, sse, routes],
+    };
+  }
+}
