@@ -35,6 +35,7 @@ export interface GatewayEnv {
     /** HS256. Generated in dev mode where none is set. */
     readonly jwtSecret?: string;
     readonly jwtPreviousSecret?: string;
+    readonly resumeSecret?: string;
     readonly jwksUrl?: string;
     /** A token must name one of them. */
     readonly audience?: readonly string[];
@@ -153,6 +154,7 @@ function authOf(env: Environment, { dev }: Mode): GatewayEnv['auth'] {
     ...defined({
       jwtSecret: generate ? randomBytes(32).toString('base64url') : env.AUTH_JWT_SECRET,
       jwtPreviousSecret: env.AUTH_JWT_PREVIOUS_SECRET,
+      resumeSecret: env.AUTH_RESUME_SECRET,
       jwksUrl: env.AUTH_JWKS_URL,
       audience: env.AUTH_JWT_AUDIENCE,
       issuer: env.AUTH_JWT_ISSUER,

@@ -52,6 +52,7 @@ function realtimeOptions(env: GatewayEnv, hooks: HooksClient | undefined): Realt
   const {
     jwtSecret: secret,
     jwtPreviousSecret: previousSecret,
+    resumeSecret,
     jwksUrl,
     audience,
     issuer,
@@ -59,7 +60,12 @@ function realtimeOptions(env: GatewayEnv, hooks: HooksClient | undefined): Realt
     firstMessage,
   } = env.auth;
   return {
-    auth: { jwt: { secret, previousSecret, jwksUrl, audience, issuer }, cookieName, firstMessage },
+    auth: {
+      jwt: { secret, previousSecret, jwksUrl, audience, issuer },
+      cookieName,
+      firstMessage,
+      resumeSecret,
+    },
     origins: { allowed: env.origins.allowed, require: env.origins.required },
     trustProxy: env.http.trustProxy,
     heartbeat: env.heartbeat,

@@ -32,6 +32,7 @@ export function environmentSchema({ production, hooks }: SchemaOptions) {
 
     AUTH_JWT_SECRET: secret(keyBytes).optional(),
     AUTH_JWT_PREVIOUS_SECRET: secret(keyBytes).optional(),
+    AUTH_RESUME_SECRET: secret(keyBytes).optional(),
     AUTH_JWKS_URL: httpUrl().optional(),
     AUTH_JWT_AUDIENCE: list().optional(),
     AUTH_JWT_ISSUER: z.string().optional(),
