@@ -5,7 +5,17 @@ import type { Case } from './cases.js';
 import { chartOf } from './chart.js';
 import { compileEngine } from './engine.js';
 import { type BenchOptions, readOptions } from './options.js';
-import { aerie, bun, cServer, type Peer, plainWs, socketIo, vanillaNest, writeTokens } from './peers.js';
+import {
+  aerie,
+  aerieWithHistory,
+  bun,
+  cServer,
+  type Peer,
+  plainWs,
+  socketIo,
+  vanillaNest,
+  writeTokens,
+} from './peers.js';
 import { CASES, CURVES } from './plan.js';
 import { ProgressLine } from './progress-line.js';
 import { failuresOf, tableOf } from './report.js';
@@ -20,7 +30,8 @@ async function main(options: BenchOptions): Promise<void> {
   if (peers.length === 0) throw new Error(`none of these peers is here: ${options.peers.join(', ')}`);
   const results: CaseResult[] = [];
   for (const question of casesFor(options)) {
-    const asked = question.among === undefined ? peers : inOrder(question.among, peers);
+    const { among = peers.filter(({ isVariant }) => isVariant !== true).map(({ name }) => name) } = question;
+    const asked = inOrder(among, peers);
     if (asked.length === 0) continue;
     const result = await runRounds(question, asked, {
       ...options,
@@ -47,6 +58,7 @@ function peersFor({ peers: wanted, curves }: BenchOptions): readonly Peer[] {
   const all = [
     plainWs,
     aerie,
+    aerieWithHistory,
     vanillaNest,
     socketIo,
     ...(isWanted('Bun') ? [bun()] : []),

@@ -31,6 +31,8 @@ export interface Peer {
   readonly server: ServerCommand;
   /** Where echoes are answered by another program. */
   readonly echoServer?: ServerCommand;
+  /** Asked only by cases that name it. */
+  readonly isVariant?: boolean;
 }
 
 const PLAIN: Dialect = {
@@ -79,18 +81,16 @@ export const plainWs: Peer = { name: 'ws', dialect: PLAIN, server: node('apps/lo
 export const aerie: Peer = {
   name: 'Aerie',
   dialect: AERIE,
-  server: node('apps/gateway/main.js', {
-    AUTH_JWT_SECRET: SECRET,
-    API_KEYS: 'the-key-of-a-benchmark-that-nobody-calls',
-    CHANNELS: JSON.stringify({
-      channels: [{ pattern: 'bench:{id}', subscribe: 'authenticated', publish: 'authenticated' }],
-    }),
-    MAX_CONNECTIONS: '100000',
-    MESSAGES_PER_SECOND: UNLIMITED,
-    MESSAGES_BURST: UNLIMITED,
-    LOG_LEVEL: 'warn',
-  }),
+  server: gateway({}),
   echoServer: node('apps/loadgen/servers/aerie-nest.js', { AUTH_JWT_SECRET: SECRET }),
+};
+
+/** The same with a history of its channel. */
+export const aerieWithHistory: Peer = {
+  name: 'Aerie, history',
+  dialect: AERIE,
+  server: gateway({ history: { size: 1_000, ttlMs: 300_000 } }),
+  isVariant: true,
 };
 
 export const vanillaNest: Peer = {
@@ -138,6 +138,19 @@ function signed(claims: Readonly<Record<string, unknown>>): string {
   const parts = [{ alg: 'HS256', typ: 'JWT' }, claims];
   const input = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
   return `${input}.${createHmac('sha256', SECRET).update(input).digest('base64url')}`;
+}
+
+function gateway(rule: object): ServerCommand {
+  const open = { pattern: 'bench:{id}', subscribe: 'authenticated', publish: 'authenticated' };
+  return node('apps/gateway/main.js', {
+    AUTH_JWT_SECRET: SECRET,
+    API_KEYS: 'the-key-of-a-benchmark-that-nobody-calls',
+    CHANNELS: JSON.stringify({ channels: [{ ...open, ...rule }] }),
+    MAX_CONNECTIONS: '100000',
+    MESSAGES_PER_SECOND: UNLIMITED,
+    MESSAGES_BURST: UNLIMITED,
+    LOG_LEVEL: 'warn',
+  });
 }
 
 function node(script: string, env?: Readonly<Record<string, string>>): ServerCommand {

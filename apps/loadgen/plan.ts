@@ -1,6 +1,7 @@
 import { block, type Case, connects, echo, fanout, latency, memory } from './cases.js';
 import { crossPod } from './cross-pod.js';
 
+const HISTORY = { servers: 1, among: ['Aerie', 'Aerie, history'] };
 const LARGE = { receivers: 10_000, window: 8, payloadBytes: 1_024 };
 
 /** The questions of `npm run bench`, in the order in which they are asked. */
@@ -26,6 +27,12 @@ export const CASES: readonly Case[] = [
   connects('connects', 'Connects with a verified token (others: without)'),
   memory('memory-10k', 'Resident memory of an idle connection', 10_000),
   crossPod('cross-pod', 'Fan-out over Redis, two servers, 1,000 receivers, 8 under way'),
+  crossPod('history-1', 'Publications over Redis to 1 receiver, 64 under way, without and with a history', {
+    ...HISTORY,
+    receivers: 1,
+    window: 64,
+  }),
+  crossPod('history-1k', 'The same to 1,000 receivers, 8 under way', HISTORY),
 ];
 
 /** The questions of `npm run bench -- --curves`: how the cost of a delivery or of a connection grows with what there is. */
@@ -62,7 +69,9 @@ export const CURVES: readonly Case[] = [
     memory(`idle-${count}`, `Resident memory of one of ${shown(count)} idle connections`, count),
   ),
   ...[1, 2, 4].map((count) =>
-    crossPod(`gateways-${count}`, `Gateways on one Redis: ${count}, 1,000 receivers, 8 under way`, count),
+    crossPod(`gateways-${count}`, `Gateways on one Redis: ${count}, 1,000 receivers, 8 under way`, {
+      servers: count,
+    }),
   ),
 ];
 

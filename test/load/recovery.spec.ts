@@ -4,11 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it, vi } from 'vitest';
 import { type RunningGateway, startGateway, tokenFor } from '../support/gateway.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
-import { report, scaled } from './scale.js';
+import { inBatches, report, scaled } from './scale.js';
 
 const CLIENTS = scaled({ full: 10_000, short: 300 });
 const AWAY_MS = scaled({ full: 2_000, short: 500 });
-const AT_A_TIME = 200;
+/** Who lost the same server comes back spread over the SDK's first window. */
+const SPREAD_MS = 500;
+const PAUSE_MS = scaled({ full: 200, short: 20 });
 const CHANNEL = 'room:storm';
 const CHANNELS = JSON.stringify({
   channels: [{ pattern: 'room:{id}', subscribe: 'authenticated', history: { size: 10_000, ttlMs: 600_000 } }],
@@ -50,12 +52,15 @@ it(
     await sleep(AWAY_MS);
     const before = { reads: await readsOf(admin), published: load.published };
     const tookMs: number[] = [];
-    const back = await inBatches(CLIENTS, async (n) => {
-      const startedAt = performance.now();
-      const member = await join(running, n, members[n]);
-      tookMs.push(performance.now() - startedAt);
-      return member;
-    });
+    const startedAt = performance.now();
+    const back = await Promise.all(
+      members.map(async (first, n) => {
+        await sleep(Math.random() * SPREAD_MS);
+        const member = await join(running, n, first);
+        tookMs.push(performance.now() - startedAt);
+        return member;
+      }),
+    );
     // Each publication looks at the oldest entry once; the rest are readings.
     const reads = (await readsOf(admin)) - before.reads - (load.published - before.published);
     await vi.waitFor(() => expect(load.published).toBeGreaterThan(publishedAt(back) + 2), WAIT);
@@ -102,7 +107,7 @@ class Load {
     while (!this.#ended.signal.aborted) {
       await running.api('publish', { channel: CHANNEL, event: 'count', data: this.published + 1 });
       this.published += 1;
-      await sleep(20);
+      await sleep(PAUSE_MS);
     }
   }
 }
@@ -131,13 +136,4 @@ function countsOf(frames: readonly ReceivedFrame[]): unknown[] {
 
 async function readsOf(admin: Redis): Promise<number> {
   return Number(/cmdstat_xrange:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0);
-}
-
-async function inBatches<Made>(count: number, make: (n: number) => Promise<Made>): Promise<Made[]> {
-  const made: Made[] = [];
-  for (let from = 0; from < count; from += AT_A_TIME) {
-    const batch = Array.from({ length: Math.min(AT_A_TIME, count - from) }, (_, index) => make(from + index));
-    made.push(...(await Promise.all(batch)));
-  }
-  return made;
 }
