@@ -1,6 +1,7 @@
 import { LIMITS } from '@aerie/protocol';
 import type { AnnouncedChange } from './presence-change.js';
 import type { PresenceRange, PresenceStore } from './presence-store.js';
+import { SortedUsers } from './sorted-users.js';
 
 /** Changes that may wait for a reading; past it the reading begins anew. */
 const MOST_WAITING = 10_000;
@@ -21,7 +22,7 @@ export interface KnownMembers {
 export class PresenceReplica {
   readonly channel: string;
   readonly #store: Pick<PresenceStore, 'page'>;
-  #users = new Set<string>();
+  #users = new SortedUsers();
   /** 0: nobody is in it, and the next change may have any version. */
   #version = 0;
   #waiting: AnnouncedChange[] | undefined;
@@ -68,11 +69,10 @@ export class PresenceReplica {
 
   /** @param own A user who is one whether the store knows it already or not. */
   page({ after, limit }: PresenceRange, own?: string): KnownMembers {
-    const users = own === undefined || this.#users.has(own) ? this.#users : new Set([own, ...this.#users]);
-    const isWhole = after === undefined && users.size <= limit;
-    if (isWhole) return { version: this.#version, users: [...users], more: false };
-    const behind = [...users].filter((user) => after === undefined || user > after).toSorted();
-    return { version: this.#version, users: behind.slice(0, limit), more: behind.length > limit };
+    const known = this.#users.behind(after, limit + 1);
+    const isUnknown = own !== undefined && !this.#users.has(own) && (after === undefined || own > after);
+    const users = isUnknown ? [...known, own].toSorted() : known;
+    return { version: this.#version, users: users.slice(0, limit), more: users.length > limit };
   }
 
   async #readUntilWhole(): Promise<boolean> {
@@ -83,7 +83,7 @@ export class PresenceReplica {
       const waiting = this.#waiting;
       this.#waiting = undefined;
       this.#version = version;
-      this.#users = users;
+      this.#users = new SortedUsers(users);
       const isWhole =
         waiting.length < MOST_WAITING && waiting.every((change) => this.apply(change) !== 'gap');
       if (isWhole) return this.#version !== known;
