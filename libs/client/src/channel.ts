@@ -1,4 +1,5 @@
 import type { PublicationFrame, PublishReply, SubscribeReply } from '@aerie/protocol';
+import { ChannelPresence } from './channel-presence.js';
 import type { ChannelState, Resync } from './channel-state.js';
 import type { Unlisten } from './emitter.js';
 import type { EventName } from './events.js';
@@ -18,11 +19,14 @@ const IDLE: ChannelState = { status: 'idle' };
  */
 export class Channel<Events extends object = Record<string, unknown>> {
   readonly name: string;
+  /** Who is in it. */
+  readonly presence: ChannelPresence;
   readonly #ports: ChannelPorts;
 
   constructor(name: string, ports: ChannelPorts) {
     this.name = name;
     this.#ports = ports;
+    this.presence = new ChannelPresence(name, ports.subscriptions);
   }
 
   get state(): ChannelState {

@@ -167,6 +167,9 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   #obey(event: string, data: unknown): void {
     if (event === SYSTEM.resync) this.#subscriptions.resync(data);
     else if (event === SYSTEM.unsubscribed) this.#subscriptions.revoked(data);
+    else if (event === SYSTEM.presence) this.#subscriptions.presence(data);
+    else if (event === SYSTEM.join) this.#subscriptions.changed('join', data);
+    else if (event === SYSTEM.leave) this.#subscriptions.changed('leave', data);
     else if (event === SYSTEM.pong && isFields(data) && typeof data['serverTime'] === 'number') {
       this.#renewal.synchronize(data['serverTime']);
     }

@@ -1,5 +1,6 @@
 export { closeAdvice, type CloseAdvice, type ErrorCode, type Position, type Welcome } from '@aerie/protocol';
-export type { DirectFrame, PublicationFrame, PublishReply, SubscribeReply } from '@aerie/protocol';
+export type { DirectFrame, Member, PublicationFrame, PublishReply, SubscribeReply } from '@aerie/protocol';
+export { ChannelPresence, type PresenceEvents } from './channel-presence.js';
 export type { ChannelState, Resync } from './channel-state.js';
 export { Channel } from './channel.js';
 export { RealtimeClient } from './client.js';
@@ -9,6 +10,7 @@ export { RealtimeError } from './errors.js';
 export type { EventName } from './events.js';
 export type { RequestOptions } from './exchange.js';
 export type { RealtimeOptions } from './options.js';
+export type { PresenceChange } from './presence-replica.js';
 export type { PublishOptions } from './publisher.js';
 export type { Cause, RealtimeState } from './state.js';
 export type { WebSocketConstructor, WebSocketLike } from './web-socket.js';

@@ -4,6 +4,7 @@ import { Emitter, Listeners, type Report } from './emitter.js';
 import { failure, RealtimeError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { Membership } from './membership.js';
+import { PresenceReplica } from './presence-replica.js';
 import { readSubscribeReply } from './server-frame.js';
 
 export interface SubscriptionPorts {
@@ -28,6 +29,7 @@ export class Subscription {
   readonly events: Emitter<[data: unknown, frame: PublicationFrame]>;
   readonly states: Listeners<[state: ChannelState]>;
   readonly resyncs: Listeners<[resync: Resync]>;
+  readonly presence: PresenceReplica;
   readonly #ports: SubscriptionPorts;
   readonly #membership: Membership;
   readonly #joining: Waiter[] = [];
@@ -48,9 +50,13 @@ export class Subscription {
       position: () => this.#position,
       joined: (reply: unknown) => this.#joined(reply),
       refused: (error: unknown) => this.#refused(error),
+      unwatched: (error: unknown) => this.#unwatched(error),
       left: () => this.#left(),
     };
-    this.#membership = new Membership({ channel, exchange: ports.exchange, events });
+    const { exchange, report } = ports;
+    this.#membership = new Membership({ channel, exchange, events });
+    const lost = (): void => this.#membership.watchAnew();
+    this.presence = new PresenceReplica({ channel, exchange, report, lost });
   }
 
   get state(): ChannelState {
@@ -60,6 +66,12 @@ export class Subscription {
   /** Subscribes where that was not asked yet; a refusal stands. */
   want(): void {
     if (this.#state.status === 'idle') this.#join();
+  }
+
+  /** Wants to be told who is there, as long as it is subscribed. */
+  watch(): void {
+    this.#membership.watch();
+    this.want();
   }
 
   /** Subscribes, also after a refusal. Settles with what the server says, however long that takes. */
@@ -78,7 +90,8 @@ export class Subscription {
     this.#reply = undefined;
     this.#position = undefined;
     this.#early = [];
-    for (const listeners of [this.events, this.states, this.resyncs]) listeners.clear();
+    for (const listeners of [this.events, this.states, this.resyncs, this.presence.events]) listeners.clear();
+    this.presence.clear();
     this.#rejectJoining(unavailable('Unsubscribed'));
     return new Promise((resolve) => {
       this.#leaving.push(resolve);
@@ -93,6 +106,7 @@ export class Subscription {
   cut(): void {
     this.#reply = undefined;
     this.#early = [];
+    this.presence.cut();
     if (this.#state.status === 'subscribed') this.#enter({ status: 'subscribing' });
     this.#membership.cut();
   }
@@ -120,6 +134,7 @@ export class Subscription {
     this.#reply = undefined;
     this.#membership.revoked();
     this.#enter({ status: 'unsubscribed', reason });
+    this.presence.clear();
   }
 
   #pass(frame: PublicationFrame): void {
@@ -146,12 +161,19 @@ export class Subscription {
     this.#enter({ status: 'subscribed', ...(recovered !== undefined && { recovered }) });
     for (const frame of this.#early.splice(0)) this.#pass(frame);
     for (const { resolve } of this.#joining.splice(0)) resolve(reply);
+    if (this.#reply === reply) this.presence.take(reply.presence);
   }
 
   #refused(error: unknown): void {
     const known = error instanceof RealtimeError ? error : failure('internal', String(error));
     this.#enter({ status: 'refused', error: known });
+    this.presence.clear();
     this.#rejectJoining(known);
+  }
+
+  #unwatched(error: unknown): void {
+    this.presence.clear();
+    this.#ports.report(error);
   }
 
   #left(): void {

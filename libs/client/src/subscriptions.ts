@@ -40,6 +40,16 @@ export class Subscriptions {
     this.#named(data)?.revoked(reasonIn(data));
   }
 
+  /** `$presence`. */
+  presence(data: unknown): void {
+    this.#named(data)?.presence.take(data);
+  }
+
+  /** `$join` and `$leave`. */
+  changed(kind: 'join' | 'leave', data: unknown): void {
+    this.#named(data)?.presence.apply(kind, data);
+  }
+
   opened(): void {
     for (const subscription of this.#byChannel.values()) subscription.opened();
   }
