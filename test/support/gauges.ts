@@ -1,4 +1,6 @@
-import type { RunningGateway } from './gateway.js';
+interface Metered {
+  metric(name: string): Promise<number>;
+}
 
 const GAUGES = [
   'aerie_connections{transport="websocket"}',
@@ -13,8 +15,8 @@ const GAUGES = [
 ] as const;
 
 /** Everything that a node holds for its clients, by gauge: all zeros once they are gone. */
-export async function gaugesOf(gateway: RunningGateway): Promise<Readonly<Record<string, number>>> {
-  const values = await Promise.all(GAUGES.map((name) => gateway.metric(name)));
+export async function gaugesOf(node: Metered): Promise<Readonly<Record<string, number>>> {
+  const values = await Promise.all(GAUGES.map((name) => node.metric(name)));
   return Object.fromEntries(GAUGES.map((name, index) => [name, values[index] ?? Number.NaN]));
 }
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { CurrentSession, RealtimeModule, RealtimeService, type Session } from '@aerie/realtime';
 import { RealtimeApiModule } from '@aerie/realtime/api';
 import { drainOnSignals } from '@aerie/realtime/drain';
+import { RealtimeMetricsModule } from '@aerie/realtime/metrics';
 import { RealtimeRedisModule } from '@aerie/realtime/redis';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -20,6 +21,7 @@ const {
   PER_USER = '',
   OVERFLOW = 'refuse',
   HEARTBEAT_MS = '30000',
+  DRAIN_MS = '1000',
 } = process.env;
 
 function say(line: object): void {
@@ -46,11 +48,12 @@ class Gateway {
         ...(PER_USER !== '' && { maxConnectionsPerUser: Number(PER_USER) }),
         userOverflow: OVERFLOW === 'replace' ? 'replace' : 'refuse',
       },
-      drain: { windowMs: 1_000 },
+      drain: { windowMs: Number(DRAIN_MS) },
       heartbeat: { intervalMs: Number(HEARTBEAT_MS), timeoutMs: Number(HEARTBEAT_MS) },
     }),
     RealtimeRedisModule.forRoot({ url: REDIS_URL }),
     RealtimeApiModule.forRoot({ keys: [{ name: 'test', scope: 'admin', secret: API_KEY }] }),
+    RealtimeMetricsModule.forRoot({}),
   ],
   providers: [Gateway],
 })

@@ -54,6 +54,10 @@ export class SessionNode {
     return `http://127.0.0.1:${this.#port}`;
   }
 
+  get port(): number {
+    return this.#port;
+  }
+
   /** A client that has been welcomed. */
   async connect(user: string, options: Pick<TestClientOptions, 'autoPong'> = {}): Promise<TestClient> {
     const url = `ws://127.0.0.1:${this.#port}/ws`;
@@ -72,6 +76,17 @@ export class SessionNode {
     });
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
     return (await response.json()) as Answer;
+  }
+
+  /** One gauge or counter by its full name, labels included where it has some. */
+  async metric(name: string): Promise<number> {
+    const lines = (await (await fetch(`${this.url}/metrics`)).text()).split('\n');
+    return Number(
+      lines
+        .find((line) => line.startsWith(`${name} `))
+        ?.split(' ')
+        .at(-1),
+    );
   }
 
   /** On which nodes a user has connections, as this node sees it. */
