@@ -263,6 +263,27 @@ describe('a subscription', () => {
     expect(realtime.channel('room:7').state.status).toBe('idle');
   });
 
+  it('is left where a listener of what was missed wants that', async () => {
+    const room = realtime.channel('room:7');
+    const seen: string[] = [];
+    room.on('say', ({ text }) => {
+      seen.push(text);
+      return room.unsubscribe();
+    });
+    const first = await server.connection();
+    await first.reply('$subscribe', { data: { channel: 'room:7', epoch: 'e1', offset: 1 } });
+    await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
+    first.cut();
+    const second = await server.connection();
+    const publications = [2, 3].map((offset) => ({ ...say(offset), channel: 'room:7' }));
+    await second.reply('$subscribe', {
+      data: { channel: 'room:7', epoch: 'e1', offset: 3, recovered: true, publications },
+    });
+    await second.reply('$unsubscribe', { data: {} });
+    expect(seen).toEqual(['2']);
+    expect(room.state).toEqual({ status: 'idle' });
+  });
+
   it('never lets an unsubscribe overtake the subscribe before it', async () => {
     const room = realtime.channel('room:7');
     room.on('say', () => undefined);

@@ -156,6 +156,8 @@ export class Subscription {
     this.#reply = reply;
     if (reply.recovered === false && this.#position) this.resync('not recovered', position);
     for (const publication of publications) this.#pass(publication);
+    // A listener may have left.
+    if (this.#reply !== reply) return;
     this.#position = position;
     const { recovered } = reply;
     this.#enter({ status: 'subscribed', ...(recovered !== undefined && { recovered }) });
