@@ -83,6 +83,16 @@ describe('server-sent events', () => {
     expect(first.log + second.log).not.toContain(before.lastEventId.split(';')[0]);
   });
 
+  it('comes back with a ticket that is used up where no channel has a history either', async () => {
+    const url = `/sse?channels=live:t&ticket=${await first.ticket(tokenFor('tom'))}`;
+    const before = await EventStream.open(first.url + url);
+    await before.frame('$subscribed');
+    before.cut();
+    const after = await EventStream.open(second.url + url, { 'last-event-id': before.lastEventId });
+    expect((await after.frame('$subscribed')).data).toEqual({ channel: 'live:t' });
+    after.cut();
+  });
+
   it('survives the death of its node', async () => {
     const dying = await startGateway({ REDIS_URL: redis.url, CHANNELS });
     const stream = await EventStream.open(`${dying.url}/sse?channels=room:c`, bearer('cyd'));
@@ -149,6 +159,9 @@ describe('server-sent events', () => {
       await send(second, own, { seq: 2, messages: [{ event: '$ping' }] });
       await stream.frame('$pong');
       expect(stream.dataOf('count')).toEqual([1]);
+      expect(stream.lastEventId).toMatch(/^;room:f\/[^/]+\/1$/);
+      await send(second, own, { seq: 3, messages: [{ event: '$unsubscribe', data: { channel: 'room:f' } }] });
+      await vi.waitFor(() => expect(stream.lastEventId).toBe(''), WAIT);
       stream.cut();
     });
 

@@ -56,7 +56,10 @@ export class NodeChannels {
 
   constructor(options: NodeChannelsOptions) {
     this.#options = options;
-    options.registry.onLeft((_connection, channel) => this.#release(channel));
+    options.registry.onLeft((connection, channel) => {
+      connection.mark(channel, undefined);
+      this.#release(channel);
+    });
   }
 
   /**

@@ -71,6 +71,8 @@ export class SseTransport {
         return new SseLink(wire, client, ports);
       },
       welcomed: ({ connection }) => {
+        // Without a channel that has a history no other id may ever come.
+        if (needsProof) connection.sendFramed(wire.id(), { frames: 0 });
         subscribeAll(connection, wanted, this.#options.channels).catch((error: unknown) => {
           this.#logger.error(
             'channels could not be subscribed',

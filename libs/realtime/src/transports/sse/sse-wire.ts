@@ -36,7 +36,12 @@ export class SseWire extends Wire {
   }
 
   override mark(channel: string, position: Position | undefined): Buffer | undefined {
-    return this.#id.move(channel, position) ? idBlock(this.#id.toString()) : undefined;
+    return this.#id.move(channel, position) ? this.id() : undefined;
+  }
+
+  /** What the client is to come back with now. */
+  id(): Buffer {
+    return idBlock(this.#id.toString());
   }
 
   override proof(): string {
