@@ -11,6 +11,7 @@ import { ALL_ZERO, gaugesOf } from '../support/gauges.js';
 import { startSentinel } from '../support/redis-sentinel.js';
 import { startRedis } from '../support/redis-server.js';
 import { CHANNELS, Fleet } from './fleet.js';
+import { NOBODY, rollCall } from './roll-call.js';
 import { trial } from './trial.js';
 
 const IS_FULL = process.env['AERIE_FAULTS'] === 'full';
@@ -96,7 +97,8 @@ describe('on a Redis Cluster a loss is healed, or told', () => {
   );
 
   it('leaves nobody behind', { timeout: 60_000 }, async () => {
-    await Promise.all(fleet.followers.map((follower) => follower.stop()));
+    await fleet.leave();
+    expect(await rollCall(fleet, NOBODY)).toEqual([]);
     await vi.waitFor(async () => {
       for (const gateway of fleet.gateways) expect(await gaugesOf(gateway)).toEqual(ALL_ZERO);
       expect(await connectionsOf(fleet)).toEqual(fleet.followers.map(() => 0));

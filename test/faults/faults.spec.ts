@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALL_ZERO, gaugesOf } from '../support/gauges.js';
 import { RedisFleet } from './redis-fleet.js';
+import { NOBODY, rollCall } from './roll-call.js';
 import { trial } from './trial.js';
 
 // `npm run test:faults` has the sizes and times of production; the suite what a minute allows.
@@ -14,6 +15,8 @@ interface Fault {
   readonly what: string;
   /** Whether the history itself is lost, so that clients may be told of it. Else all must be healed. */
   readonly losesHistory?: boolean;
+  /** Whether clients may seem to leave: they are away for longer than a grace, or nobody knows any more that they are there. */
+  readonly partsMembers?: boolean;
   act(fleet: RedisFleet): Promise<void>;
 }
 
@@ -33,6 +36,7 @@ const FAULTS: readonly Fault[] = [
   },
   ...(IS_FULL ? [7_000, 20_000] : [7_000]).map((ms) => ({
     what: `a gateway stands still for ${ms / 1_000} s (SIGSTOP)`,
+    partsMembers: ms > 10_000,
     act: async ({ gateways: [gateway] }: RedisFleet) => {
       gateway?.child.kill('SIGSTOP');
       await sleep(ms);
@@ -72,11 +76,13 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'Redis is emptied (FLUSHALL)',
     losesHistory: true,
+    partsMembers: true,
     act: async ({ redis }) => flush(redis.port),
   },
   {
     what: 'Redis is killed and comes back empty',
     losesHistory: true,
+    partsMembers: true,
     act: async ({ redis }) => {
       await redis.kill();
       await sleep(1_000);
@@ -92,15 +98,21 @@ describe('a channel with a history brings every publication once and in order, o
   }, 60_000);
   afterAll(() => fleet.stop());
 
-  it.each(FAULTS)('where $what', { timeout: 180_000 }, async ({ act, losesHistory = false }) => {
-    const { faults, told } = await trial(fleet, () => act(fleet));
-    expect(faults).toEqual([]);
-    if (losesHistory) expect(told).toBeGreaterThan(0);
-    else expect(told).toBe(0);
-  });
+  it.each(FAULTS)(
+    'where $what',
+    { timeout: 180_000 },
+    async ({ act, losesHistory = false, partsMembers = false }) => {
+      const { faults, told, left } = await trial(fleet, () => act(fleet));
+      expect(faults).toEqual([]);
+      if (losesHistory) expect(told).toBeGreaterThan(0);
+      else expect(told).toBe(0);
+      if (!partsMembers) expect(left).toEqual([]);
+    },
+  );
 
   it('leaves nobody behind', { timeout: 60_000 }, async () => {
-    await Promise.all(fleet.followers.map((follower) => follower.stop()));
+    await fleet.leave();
+    expect(await rollCall(fleet, NOBODY)).toEqual([]);
     for (const gateway of fleet.gateways)
       await expect.poll(() => gaugesOf(gateway), { timeout: 30_000 }).toEqual(ALL_ZERO);
     const [gateway] = fleet.gateways;

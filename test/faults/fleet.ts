@@ -3,23 +3,38 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Position } from '@aerie/protocol';
 import { API_KEY, type RunningGateway, startGateway } from '../support/gateway.js';
+import { Watcher } from '../support/watcher.js';
 import { Follower } from './follower.js';
 import { Ledger } from './ledger.js';
 
 export const CHANNELS = ['room:1', 'room:2', 'room:3'] as const;
+/** In which it is seen who comes and goes. */
+export const WATCHED = CHANNELS[0];
 const RULES = JSON.stringify({
-  channels: [{ pattern: 'room:{id}', subscribe: 'authenticated', history: { size: 20_000, ttlMs: 600_000 } }],
+  channels: [
+    {
+      pattern: 'room:{id}',
+      subscribe: 'authenticated',
+      history: { size: 20_000, ttlMs: 600_000 },
+      presence: true,
+    },
+  ],
 });
 const GATEWAYS = 3;
+const WATCHERS = 5;
 const PUBLISH_EVERY_MS = 20;
 const ANSWER_MS = 3_000;
 const SURELY_MS = 60_000;
 const DRAIN_MS = 2_000;
 
-/** Gateways on one Redis, however many processes that is; clients that follow three channels; and publishers who repeat. */
+/**
+ * Gateways on one Redis, however many processes that is; clients that follow three channels, and some that see who is in one;
+ * and publishers who repeat.
+ */
 export class Fleet {
   readonly gateways: RunningGateway[] = [];
   readonly followers: Follower[] = [];
+  readonly watchers: Watcher[] = [];
   ledger = new Ledger();
   #publishing: Promise<unknown> | undefined;
   #calledOff = new AbortController();
@@ -31,6 +46,8 @@ export class Fleet {
     const urls = (): readonly string[] => this.gateways.map((gateway) => gateway.ws());
     for (let index = 0; index < followers; index += 1)
       this.followers.push(new Follower(`follower-${index}`, CHANNELS, urls));
+    for (let index = 0; index < WATCHERS; index += 1)
+      this.watchers.push(new Watcher(() => someOf(urls()), `watcher-${index}`, WATCHED));
     await this.everyoneIsThere();
     return this;
   }
@@ -73,7 +90,12 @@ export class Fleet {
   }
 
   async everyoneIsThere(): Promise<void> {
-    await until(() => this.followers.every(({ isThere }) => isThere), 'everyone is subscribed');
+    await until(
+      () =>
+        this.followers.every(({ isThere }) => isThere) &&
+        this.watchers.every(({ status }) => status === 'subscribed'),
+      'everyone is subscribed',
+    );
   }
 
   /** Waits until every client stands where the channels end, and tells where that is. */
@@ -90,9 +112,24 @@ export class Fleet {
     return ends;
   }
 
+  /** As one of the gateways tells, with the number of their connections; or why it doesn't. */
+  async membersOf(channel: string): Promise<readonly string[]> {
+    const page = await this.#ask<{ members: { user: string; connections: number }[] }>(
+      `presence?channel=${channel}`,
+    ).catch((error: unknown) => String(error));
+    if (typeof page === 'string') return [page];
+    return page.members.map(({ user, connections }) => `${user} x ${connections}`);
+  }
+
+  /** All clients say goodbye. */
+  async leave(): Promise<void> {
+    for (const watcher of this.watchers) watcher.close();
+    await Promise.all(this.followers.map((follower) => follower.stop()));
+  }
+
   async stop(): Promise<void> {
     await this.stopPublishing();
-    await Promise.all(this.followers.map((follower) => follower.stop()));
+    await this.leave();
     await Promise.all(this.gateways.map((gateway) => gateway.stop()));
   }
 
@@ -125,8 +162,8 @@ export class Fleet {
   }
 
   async #ask<Answer>(path: string, body?: unknown): Promise<Answer> {
-    const gateway = this.gateways[Math.floor(Math.random() * this.gateways.length)];
-    const response = await fetch(`${gateway?.url ?? ''}/api/${path}`, {
+    const { url } = someOf(this.gateways);
+    const response = await fetch(`${url}/api/${path}`, {
       method: body === undefined ? 'GET' : 'POST',
       headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
       signal: AbortSignal.timeout(ANSWER_MS),
@@ -135,6 +172,12 @@ export class Fleet {
     if (!response.ok) throw new Error(`${response.status}`);
     return (await response.json()) as Answer;
   }
+}
+
+function someOf<Item>(items: readonly Item[]): Item {
+  const item = items[Math.floor(Math.random() * items.length)];
+  if (item === undefined) throw new Error('none is left');
+  return item;
 }
 
 async function until(isSo: () => boolean, what: string): Promise<void> {

@@ -3,17 +3,20 @@ import type { Position } from '@aerie/protocol';
 import { report } from '../load/scale.js';
 import type { Fleet } from './fleet.js';
 import { judge, Ledger } from './ledger.js';
+import { rollCall } from './roll-call.js';
 
 export interface Outcome {
   /** What broke the promise, the first few of it; empty: it was kept. */
   readonly faults: readonly string[];
   /** How often clients were told that they missed something. */
   readonly told: number;
+  /** Clients that were said to have left, though they came back; those who watch excepted. */
+  readonly left: readonly string[];
 }
 
 const CALM_MS = 1_000;
 
-/** Publishes while something happens to the fleet, waits until it got over that, and judges what each client saw. */
+/** Publishes while something happens to the fleet, waits until it got over that, and judges what each client saw, and who is there in the end. */
 export async function trial(fleet: Fleet, act: () => Promise<void>): Promise<Outcome> {
   const before = beginAnew(fleet);
   fleet.publish();
@@ -42,12 +45,17 @@ export async function trial(fleet: Fleet, act: () => Promise<void>): Promise<Out
     back: quantiles(fleet.followers.flatMap(({ recoveries }) => recoveries)),
   });
   const faults = verdicts.flatMap((verdict) => verdict.faults).slice(0, 5);
-  return { faults: [...faults, ...fleet.ledger.faults], told };
+  const absent = await rollCall(fleet);
+  const left = fleet.followers
+    .map(({ user }) => user)
+    .filter((user) => fleet.watchers.some((watcher) => watcher.leaves(user) > 0));
+  return { faults: [...faults, ...fleet.ledger.faults, ...absent], told, left };
 }
 
 /** A new page for what is published and seen; tells where each client is. */
 function beginAnew(fleet: Fleet): readonly ReadonlyMap<string, Position | undefined>[] {
   fleet.ledger = new Ledger();
+  for (const { told } of fleet.watchers) told.length = 0;
   return fleet.followers.map((follower) => {
     follower.recoveries.length = 0;
     const positions = [...follower.sights.keys()].map(

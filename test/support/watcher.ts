@@ -6,11 +6,20 @@ import { tokenFor } from './gateway.js';
 export class Watcher {
   /** `+user` and `-user`, as its listeners were told. */
   readonly told: string[] = [];
+  readonly user: string;
   readonly #client: RealtimeClient;
   readonly #channel: string;
 
-  constructor(url: string, user: string, channel: string) {
-    this.#client = new RealtimeClient(url, { token: () => tokenFor(user), webSocket: WebSocket });
+  /** @param where Asked for each attempt. */
+  constructor(where: string | (() => string), user: string, channel: string) {
+    const url = typeof where === 'string' ? () => where : where;
+    class Socket extends WebSocket {
+      constructor(_url: string, protocols: string[]) {
+        super(url(), protocols);
+      }
+    }
+    this.user = user;
+    this.#client = new RealtimeClient(url(), { token: () => tokenFor(user), webSocket: Socket });
     this.#client.onError(() => undefined);
     this.#channel = channel;
     const { presence } = this.#client.channel(channel);
