@@ -46,9 +46,9 @@ describe('the codec', () => {
   it.each([
     ['', 'not JSON'],
     ['nonsense', 'not JSON'],
-    ['[]', 'not a JSON object'],
-    ['null', 'not a JSON object'],
-    ['7', 'not a JSON object'],
+    ['[]', 'not an object'],
+    ['null', 'not an object'],
+    ['7', 'not an object'],
     ['{}', 'event must be a string of 1-128 bytes'],
     ['{"event":""}', 'event must be a string of 1-128 bytes'],
     ['{"event":7}', 'event must be a string of 1-128 bytes'],

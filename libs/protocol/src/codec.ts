@@ -1,3 +1,4 @@
+import { mayHoldBytes, reviveBytes } from './bytes.js';
 import type { ErrorBody } from './error-codes.js';
 import type { Message, MessageId } from './frames.js';
 import { LIMITS } from './limits.js';
@@ -9,22 +10,28 @@ export type Decoded =
   | { readonly ok: false; readonly id?: MessageId; readonly error: ErrorBody };
 
 /**
- * Reads one client frame. Never throws: a frame that is no message of protocol v1 comes back as `bad_frame` with what
- * is wrong, never with the payload, and with its `id` where that could be read.
+ * Reads one client frame of JSON. Never throws: a frame that is no message of protocol v1 comes back as `bad_frame` with
+ * what is wrong, never with the payload, and with its `id` where that could be read.
  */
 export function decodeMessage(text: string): Decoded {
-  if (jsonDepth(text) > LIMITS.jsonDepth) return bad(`JSON deeper than ${LIMITS.jsonDepth}`);
+  if (jsonDepth(text) > LIMITS.jsonDepth) return noMessage(`JSON deeper than ${LIMITS.jsonDepth}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return bad('not JSON');
+    return noMessage('not JSON');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return bad('not a JSON object');
+  return readMessage(mayHoldBytes(text) ? reviveBytes(value) : value);
+}
+
+/** Reads a message from what a client's frame was decoded to, by whatever codec. Never throws. */
+export function readMessage(value: unknown): Decoded {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return noMessage('not an object');
   const { event, data, id } = value as Record<string, unknown>;
   if (id !== undefined && !isMessageId(id))
-    return bad(`id must be a number or a string of at most ${LIMITS.idBytes} bytes`);
-  if (!isSystemOrEventName(event)) return bad(`event must be a string of 1-${LIMITS.eventBytes} bytes`, id);
+    return noMessage(`id must be a number or a string of at most ${LIMITS.idBytes} bytes`);
+  if (!isSystemOrEventName(event))
+    return noMessage(`event must be a string of 1-${LIMITS.eventBytes} bytes`, id);
   return { ok: true, message: messageOf(event, data, id) };
 }
 
@@ -34,7 +41,8 @@ function messageOf(event: string, data: unknown, id: MessageId | undefined): Mes
   return id === undefined ? { event, data } : { event, data, id };
 }
 
-function bad(message: string, id?: MessageId): Decoded {
+/** What to answer a frame that is no message. */
+export function noMessage(message: string, id?: MessageId): Decoded {
   return { ok: false, ...(id !== undefined && { id }), error: { code: 'bad_frame', message } };
 }
 

@@ -1,5 +1,6 @@
+export { Bytes, mayHoldBytes, reviveBytes, type BytesInJson } from './bytes.js';
 export { closeAdvice, CLOSE, type Close, type CloseAdvice, type CloseName } from './close-codes.js';
-export { decodeMessage, jsonDepth, type Decoded } from './codec.js';
+export { decodeMessage, jsonDepth, readMessage, noMessage, type Decoded } from './codec.js';
 export {
   ERROR_STATUS,
   errorCodeOfStatus,
@@ -8,7 +9,13 @@ export {
   type ErrorCode,
 } from './error-codes.js';
 export * from './frames.js';
-export { BEARER_SUBPROTOCOL_PREFIX, LIMITS, SUBPROTOCOLS } from './limits.js';
+export {
+  BEARER_SUBPROTOCOL_PREFIX,
+  JSON_SUBPROTOCOL,
+  LIMITS,
+  MSGPACK_SUBPROTOCOL,
+  SUBPROTOCOLS,
+} from './limits.js';
 export {
   encodeSegment,
   isChannelName,
