@@ -15,8 +15,14 @@ module.exports = {
     {
       name: 'client-knows-only-protocol',
       severity: 'error',
-      from: { path: '^libs/client/src', pathNot: spec },
+      from: { path: '^libs/client/src', pathNot: `${spec}|^libs/client/src/msgpack[.]ts$` },
       to: { pathNot: '^libs/(client|protocol)/' },
+    },
+    {
+      name: 'client-bundle-has-no-codec-but-json',
+      severity: 'error',
+      from: { path: '^libs/client/src', pathNot: `${spec}|^libs/client/src/msgpack[.]ts$` },
+      to: { path: '^libs/client/src/msgpack[.]ts$' },
     },
     { name: 'libs-never-see-apps', severity: 'error', from: { path: '^libs' }, to: { path: '^apps' } },
     {

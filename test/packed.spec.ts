@@ -35,7 +35,7 @@ beforeAll(async () => {
   await app.write('passport.main.ts', PASSPORT_MAIN);
   await app.write(
     'client.ts',
-    `export { RealtimeClient } from '@aerie/client';\nexport * from '@aerie/protocol';\n`,
+    `export { RealtimeClient } from '@aerie/client';\nexport { msgpack } from '@aerie/client/msgpack';\nexport * from '@aerie/protocol';\n`,
   );
 }, INSTALL_MS);
 afterAll(() => app.remove());

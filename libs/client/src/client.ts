@@ -1,5 +1,6 @@
 import { isChannelName, isEventName, SYSTEM, type DirectFrame, type PublicationFrame } from '@aerie/protocol';
 import { Channel } from './channel.js';
+import { JSON_CODEC } from './codec.js';
 import { Connection } from './connection.js';
 import { Credentials } from './credentials.js';
 import { Emitter, Listeners, type Unlisten } from './emitter.js';
@@ -37,7 +38,8 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
     this.#credentials = new Credentials(url, options);
     this.#events = new Emitter(report);
     this.#states = new Listeners(report);
-    const setup = { credentials: this.#credentials, ...platformOf(options), report };
+    const { codec = JSON_CODEC } = options;
+    const setup = { credentials: this.#credentials, codec, ...platformOf(options), report };
     this.#connection = new Connection(setup, {
       open: ({ expiresAt }) => this.#opened(expiresAt),
       frame: (frame) => this.#receive(frame),
@@ -45,7 +47,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
       stopped: () => this.#stopped(),
       state: (state) => this.#states.emit(state),
     });
-    this.#exchange = new Exchange(this.#connection, report);
+    this.#exchange = new Exchange(this.#connection, codec, report);
     this.#publisher = new Publisher(this.#exchange);
     this.#subscriptions = new Subscriptions({ exchange: this.#exchange, report });
     this.#renewal = new SessionRenewal({ renew: () => this.#renew(), report });

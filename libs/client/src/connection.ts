@@ -1,4 +1,5 @@
 import type { Welcome } from '@aerie/protocol';
+import { byteLength, type Encoded } from './codec.js';
 import { failure } from './errors.js';
 import { NO_TRIES, nextStep, type Ending, type Step, type Tries } from './reconnect-policy.js';
 import { ReconnectWait } from './reconnect-wait.js';
@@ -60,13 +61,15 @@ export class Connection {
   }
 
   /** @throws RealtimeError `too_large` past the server's frame limit, `overloaded` when 1 MiB waits for the network. */
-  send(text: string, bytes: number): void {
+  send(encoded: Encoded): void {
+    const data = this.#transport?.translate(encoded) ?? encoded;
+    const bytes = byteLength(data);
     const limit = this.welcome?.maxFrameBytes ?? 0;
     if (bytes > limit) throw failure('too_large', `A frame may have ${limit} bytes, not ${bytes}`);
     if ((this.#transport?.bufferedBytes ?? 0) > MAX_BUFFERED_BYTES) {
       throw failure('overloaded', 'The network takes less than is being sent');
     }
-    this.#transport?.send(text);
+    this.#transport?.send(data);
   }
 
   #attempt(): void {

@@ -1,4 +1,4 @@
-import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOLS } from '@aerie/protocol';
+import { BEARER_SUBPROTOCOL_PREFIX, JSON_SUBPROTOCOL } from '@aerie/protocol';
 import type { DryRunRequest } from './dry-run.js';
 
 /** How a token reaches the server. `query` needs a token that lives at most 60 s and ends up in proxies' logs. */
@@ -64,13 +64,13 @@ export class Credentials {
     return this.#kind === 'ticket' ? { ticket: value } : { token: value };
   }
 
-  socketAddress(value: string): SocketAddress {
+  socketAddress(value: string, subprotocols: readonly string[] = [JSON_SUBPROTOCOL]): SocketAddress {
     const url = this.#address(value).href;
     const bearer = this.#inHeader ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
     const first = this.#kind === 'token' && this.#via === 'message';
     return {
       url,
-      protocols: [...SUBPROTOCOLS, ...bearer],
+      protocols: [...subprotocols, ...bearer],
       ...(first && { firstMessage: this.authData(value) }),
     };
   }

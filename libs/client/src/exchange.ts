@@ -1,4 +1,5 @@
-import { utf8Length, type Welcome } from '@aerie/protocol';
+import type { Welcome } from '@aerie/protocol';
+import { byteLength, type Codec, type Encoded } from './codec.js';
 import type { Report } from './emitter.js';
 import { failure, RealtimeError } from './errors.js';
 import { Outbox } from './outbox.js';
@@ -30,20 +31,22 @@ interface Carrier {
   readonly state: RealtimeState;
   readonly welcome: Welcome | undefined;
   demand(): void;
-  send(text: string, bytes: number): void;
+  send(encoded: Encoded): void;
 }
 
 /** Messages out, replies back. What can't leave yet waits in the outbox; what left and was cut off fails. */
 export class Exchange {
   readonly #carrier: Carrier;
+  readonly #codec: Codec;
   readonly #report: Report;
   readonly #outbox: Outbox;
   readonly #pending = new PendingRequests((id) => this.#outbox.ended(id));
   // 0 is the first message's `$auth`.
   #nextId = 1;
 
-  constructor(carrier: Carrier, report: Report) {
+  constructor(carrier: Carrier, codec: Codec, report: Report) {
     this.#carrier = carrier;
+    this.#codec = codec;
     this.#report = report;
     this.#outbox = new Outbox(carrier);
   }
@@ -63,8 +66,8 @@ export class Exchange {
 
   /** @throws RealtimeError when it can neither be sent nor queued. */
   send(message: Outgoing): void {
-    const text = JSON.stringify({ event: message.event, data: message.data });
-    this.#post(message, { id: this.#nextId++, text, fail: this.#report });
+    const encoded = this.#codec.encode({ event: message.event, data: message.data });
+    this.#post(message, { id: this.#nextId++, encoded, fail: this.#report });
   }
 
   request(message: Outgoing, options: RequestOptions = {}): Promise<unknown> {
@@ -92,11 +95,11 @@ export class Exchange {
     const id = this.#nextId++;
     const wait = (): void => this.#pending.expire(id, timeoutMs);
     try {
-      const text = JSON.stringify({ event: message.event, data: message.data, id });
+      const encoded = this.#codec.encode({ event: message.event, data: message.data, id });
       this.#pending.add(id, sink, signal);
       if (!message.own) wait();
       const fail = (error: unknown): void => this.#pending.fail(id, error);
-      this.#post(message, { id, text, fail, ...(message.own && { sent: wait }) });
+      this.#post(message, { id, encoded, fail, ...(message.own && { sent: wait }) });
     } catch (error) {
       this.#pending.cancel(id);
       sink.fail(error);
@@ -133,19 +136,19 @@ export class Exchange {
     this.#pending.failAll(error);
   }
 
-  #post({ own = false }: Outgoing, { id, text, fail, sent = ignore }: Posting): void {
+  #post({ own = false }: Outgoing, { id, encoded, fail, sent = ignore }: Posting): void {
     if (!this.welcome) {
       if (this.stopped) throw stopped();
       if (own) throw failure('unavailable', 'There is no connection');
     }
-    this.#outbox.post({ id, text, bytes: utf8Length(text), own, fail, sent });
+    this.#outbox.post({ id, encoded, bytes: byteLength(encoded), own, fail, sent });
     this.#carrier.demand();
   }
 }
 
 interface Posting {
   readonly id: number;
-  readonly text: string;
+  readonly encoded: Encoded;
   readonly fail: (error: unknown) => void;
   readonly sent?: () => void;
 }

@@ -1,9 +1,11 @@
+export { Bytes, reviveBytes } from '@aerie/protocol';
 export { closeAdvice, type CloseAdvice, type ErrorCode, type Position, type Welcome } from '@aerie/protocol';
 export type { DirectFrame, Member, PublicationFrame, PublishReply, SubscribeReply } from '@aerie/protocol';
 export { ChannelPresence, type PresenceEvents } from './channel-presence.js';
 export type { ChannelState, Resync } from './channel-state.js';
 export { Channel } from './channel.js';
 export { RealtimeClient } from './client.js';
+export type { Codec, Encoded } from './codec.js';
 export type { CredentialOptions, TokenVia } from './credentials.js';
 export type { Unlisten } from './emitter.js';
 export { RealtimeError } from './errors.js';

@@ -1,8 +1,11 @@
+import type { Codec } from './codec.js';
 import type { CredentialOptions } from './credentials.js';
 import type { TransportSetup } from './transport.js';
 import type { WebSocketConstructor } from './web-socket.js';
 
 export type RealtimeOptions = CredentialOptions & {
+  /** How frames are written. Default: JSON. */
+  readonly codec?: Codec;
   /** Default: the global one of browsers and of Node from 22 on. The class of the `ws` package fits. */
   readonly webSocket?: WebSocketConstructor;
   /** Asks why an open failed. Default: the global one. */

@@ -1,3 +1,4 @@
+import type { Encoded } from './codec.js';
 import { failure } from './errors.js';
 
 const MAX_MESSAGES = 100;
@@ -6,8 +7,7 @@ const MAX_BYTES = 256 * 1024;
 /** A frame that waits for its turn. */
 export interface QueuedFrame {
   readonly id: number;
-  readonly text: string;
-  /** UTF-8. */
+  readonly encoded: Encoded;
   readonly bytes: number;
   readonly fail: (error: unknown) => void;
 }

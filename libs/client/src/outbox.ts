@@ -1,4 +1,5 @@
 import type { Welcome } from '@aerie/protocol';
+import type { Encoded } from './codec.js';
 import { OutboundQueue, type QueuedFrame } from './outbound-queue.js';
 import { Pace } from './pace.js';
 
@@ -16,7 +17,7 @@ export interface OutgoingFrame extends QueuedFrame {
 
 interface Carrier {
   readonly welcome: Welcome | undefined;
-  send(text: string, bytes: number): void;
+  send(encoded: Encoded): void;
 }
 
 /**
@@ -108,7 +109,7 @@ export class Outbox {
   }
 
   #send(frame: OutgoingFrame): void {
-    this.#carrier.send(frame.text, frame.bytes);
+    this.#carrier.send(frame.encoded);
     if (frame.own) this.#unanswered.add(frame.id);
     frame.sent();
   }

@@ -6,6 +6,7 @@ import {
   type ErrorCode,
   type MessageId,
 } from '@aerie/protocol';
+import { type Codec, JSON_CODEC } from './codec.js';
 import type { Position, PublicationFrame, SubscribeReply, Welcome } from '@aerie/protocol';
 
 /** A frame of the server, told apart. */
@@ -25,8 +26,8 @@ export type ServerFrame =
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Reads one frame; undefined for anything that is none, which the client ignores. */
-export function readFrame(wire: string): ServerFrame | undefined {
-  const fields = parse(wire);
+export function readFrame(wire: unknown, { decode } = JSON_CODEC): ServerFrame | undefined {
+  const fields = parse(wire, decode);
   if (!fields) return undefined;
   const id = isId(fields['id']) ? fields['id'] : undefined;
   if (isFields(fields['error'])) return { kind: 'error', id, error: readError(fields['error']) };
@@ -91,9 +92,9 @@ function positive(value: unknown, fallback: number): number {
   return typeof value === 'number' && value > 0 ? value : fallback;
 }
 
-function parse(wire: string): Fields | undefined {
+function parse(wire: unknown, decode: Codec['decode']): Fields | undefined {
   try {
-    const value: unknown = JSON.parse(wire);
+    const value = decode(wire);
     return isFields(value) ? value : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,5 @@
 import { ERROR_STATUS, SYSTEM, type ErrorBody, type Welcome } from '@aerie/protocol';
+import type { Codec, Encoded } from './codec.js';
 import type { Credentials } from './credentials.js';
 import { askWhy, type DryRunAnswer } from './dry-run.js';
 import type { Report } from './emitter.js';
@@ -11,6 +12,7 @@ import type { WebSocketConstructor, WebSocketLike } from './web-socket.js';
 
 export interface TransportSetup {
   readonly credentials: Credentials;
+  readonly codec: Codec;
   readonly webSocket: WebSocketConstructor;
   readonly fetch: typeof globalThis.fetch;
   /** From the start of an attempt to `$welcome`. */
@@ -59,8 +61,14 @@ export class Transport {
     return this.#socket?.bufferedAmount ?? 0;
   }
 
-  send(text: string): void {
-    this.#socket?.send(text);
+  /** What the codec wrote, in the subprotocol that the server chose. */
+  translate(encoded: Encoded): Encoded {
+    return this.#setup.codec.translate(encoded, this.#socket?.protocol ?? '');
+  }
+
+  /** Sends what was translated. */
+  send(data: Encoded): void {
+    this.#socket?.send(data);
   }
 
   /** Says goodbye. No event follows. */
@@ -80,12 +88,13 @@ export class Transport {
   }
 
   #connect(): void {
-    const { url, protocols, firstMessage } = this.#setup.credentials.socketAddress(this.#credential);
-    const socket = new this.#setup.webSocket(url, protocols);
+    const { credentials, codec, webSocket } = this.#setup;
+    const { url, protocols, firstMessage } = credentials.socketAddress(this.#credential, codec.subprotocols);
+    const socket = new webSocket(url, protocols);
+    socket.binaryType = 'arraybuffer';
     this.#socket = socket;
     socket.addEventListener('open', () => {
-      if (firstMessage && !this.#ended)
-        socket.send(JSON.stringify({ event: SYSTEM.auth, data: firstMessage, id: 0 }));
+      if (firstMessage && !this.#ended) this.#say({ event: SYSTEM.auth, data: firstMessage, id: 0 });
     });
     socket.addEventListener('message', ({ data }) => this.#receive(data));
     // `close` follows and says it all; `ws` would throw without a listener.
@@ -107,7 +116,7 @@ export class Transport {
   #receive(data: unknown): void {
     if (this.#ended) return;
     this.#liveness?.heard();
-    const frame = typeof data === 'string' ? readFrame(data) : undefined;
+    const frame = readFrame(data, this.#setup.codec);
     if (!frame) return;
     if (frame.kind === 'system' && frame.event === SYSTEM.reconnect) this.#notices.take(frame.data);
     else if (this.#welcomedAt !== undefined) this.#events.frame(frame);
@@ -136,7 +145,11 @@ export class Transport {
   }
 
   #ping(): void {
-    if (!this.#ended) this.send(JSON.stringify({ event: SYSTEM.ping }));
+    if (!this.#ended) this.#say({ event: SYSTEM.ping });
+  }
+
+  #say(message: object): void {
+    this.send(this.translate(this.#setup.codec.encode(message)));
   }
 
   #end({ code, reason }: { readonly code: number; readonly reason: string }): void {

@@ -2,7 +2,11 @@
 export interface WebSocketLike {
   /** Bytes given to `send` that are not on the network yet. */
   readonly bufferedAmount: number;
-  send(data: string): void;
+  /** The subprotocol that the server chose; empty or absent for none. */
+  readonly protocol?: string;
+  /** How binary frames are to be handed out. */
+  binaryType?: string;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
   /** Ends without a close handshake; only `ws` has it. */
   terminate?(): void;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { decode } from '@msgpack/msgpack';
 import { WebSocketServer, type WebSocket } from 'ws';
 
 export interface Frame {
@@ -28,7 +29,12 @@ export class ScriptedServer {
   /** Runs for each connection before the next line of the spec. */
   greet: (peer: Peer) => void = (peer) => peer.welcome();
   readonly #http: Server;
-  readonly #sockets = new WebSocketServer({ noServer: true });
+  /** The subprotocol that it chooses of those offered. Default: the first. */
+  choose: (offered: readonly string[]) => string | undefined = ([first]) => first;
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (offered) => this.choose([...offered]) ?? false,
+  });
   readonly #waiting: ((peer: Peer) => void)[] = [];
 
   private constructor() {
@@ -92,8 +98,8 @@ export class Peer {
   constructor(socket: WebSocket) {
     this.socket = socket;
     this.closed = new Promise((resolve) => socket.on('close', resolve));
-    socket.on('message', (data: Buffer) => {
-      this.frames.push(JSON.parse(data.toString()) as Frame);
+    socket.on('message', (data: Buffer, isBinary) => {
+      this.frames.push((isBinary ? decode(new Uint8Array(data)) : JSON.parse(data.toString())) as Frame);
       for (const wake of Array.from(this.#waiting)) wake();
     });
   }
