@@ -20,6 +20,6 @@ export const JSON_SUBPROTOCOL = 'aerie.v1.json';
 /** The same objects in MessagePack, in binary frames. */
 export const MSGPACK_SUBPROTOCOL = 'aerie.v1.msgpack';
 /** WebSocket subprotocols that a server of this version speaks, best first. */
-export const SUBPROTOCOLS = [JSON_SUBPROTOCOL] as const;
+export const SUBPROTOCOLS = [MSGPACK_SUBPROTOCOL, JSON_SUBPROTOCOL] as const;
 /** A browser can't set headers on a WebSocket: `aerie.bearer.<jwt>` carries its token. */
 export const BEARER_SUBPROTOCOL_PREFIX = 'aerie.bearer.';

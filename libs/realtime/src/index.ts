@@ -1,3 +1,4 @@
+export { Bytes, type BytesInJson } from '@aerie/protocol';
 export { Channel, ChannelName, ChannelParam, OnPublish, OnSubscribe } from './channels/channel.decorator.js';
 export type {
   ChannelOptions,

@@ -1,6 +1,7 @@
-import { CLOSE, decodeMessage, SYSTEM, type Decoded, type Message } from '@aerie/protocol';
+import { CLOSE, SYSTEM, type Decoded, type Message } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
 import { badFrame } from './error-frame.js';
+import { decoderOf } from './frame-decoder.js';
 import { MessageAnswers, type MessageAnswersOptions } from './message-answers.js';
 import type { ApplicationHandlers } from './message-handlers.js';
 import { TokenBucket } from './token-bucket.js';
@@ -9,7 +10,6 @@ const QUEUED_MESSAGES = 64;
 const BAD_FRAME_COST = 10;
 const BAD_FRAMES = 100;
 const BAD_FRAME_WINDOW_MS = 10_000;
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** These answer at once, whatever the application's handlers are doing. */
 const NEVER_QUEUED = new Set<string>([SYSTEM.ping, SYSTEM.auth, SYSTEM.ack, SYSTEM.unsubscribe]);
@@ -66,7 +66,7 @@ export class MessageStream {
   receive(data: Buffer, isBinary: boolean): void {
     if (!this.#connection.isOpen || this.#ended) return;
     this.#options.metrics.messagesReceived.inc();
-    const decoded = decode(data, isBinary);
+    const decoded = decoderOf(this.#connection.subprotocol)(data, isBinary);
     if (!this.#bucket.take(decoded.ok ? 1 : BAD_FRAME_COST)) return this.#connection.close(CLOSE.rateLimited);
     if (decoded.ok) this.#accept(decoded.message);
     else this.#refuseFrame(decoded);
@@ -157,14 +157,4 @@ export class MessageStream {
 
 function isSubscribing(messages: readonly Message[]): boolean {
   return messages.some(({ event }) => event === SYSTEM.subscribe);
-}
-
-// Nest's ws adapter takes JSON in binary frames too; anything else in them is a bad frame.
-function decode(data: Buffer, isBinary: boolean): Decoded {
-  if (!isBinary) return decodeMessage(data.toString('utf8'));
-  try {
-    return decodeMessage(UTF8.decode(data));
-  } catch {
-    return { ok: false, error: { code: 'bad_frame', message: 'not UTF-8' } };
-  }
 }

@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { MSGPACK_SUBPROTOCOL } from '@aerie/protocol';
+import { decode, encode } from '@msgpack/msgpack';
 import { WebSocket } from 'ws';
 import { FrameQueue, type FramePredicate, type ReceivedFrame } from './frame-queue.js';
 
 export interface TestClientOptions {
   /** Goes out as `Authorization: Bearer`. */
   readonly token?: string;
+  /** Subprotocols to offer; where the server chooses `aerie.v1.msgpack`, frames are that. */
   readonly protocols?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
   /** How long `frame` and `request` wait. Default 5,000 ms. */
@@ -75,8 +78,10 @@ export class TestClient {
     this.#timeoutMs = timeoutMs;
     const { promise, resolve } = Promise.withResolvers<ClosedWith>();
     this.closed = promise;
-    socket.on('message', (data: Buffer) =>
-      this.#frames.push(JSON.parse(data.toString('utf8')) as ReceivedFrame),
+    socket.on('message', (data: Buffer, isBinary) =>
+      this.#frames.push(
+        (isBinary ? decode(new Uint8Array(data)) : JSON.parse(data.toString('utf8'))) as ReceivedFrame,
+      ),
     );
     socket.once('close', (code, reason) => {
       this.#frames.end(new Error(`the connection was closed with ${code}`));
@@ -96,15 +101,20 @@ export class TestClient {
 
   /** Sends a message that wants no reply. */
   send(event: string, data?: unknown): void {
-    this.socket.send(JSON.stringify({ event, data }));
+    this.#say({ event, data });
   }
 
   /** Sends a message with an id of its own; resolves with the reply, errors included. */
   request(event: string, data?: unknown): Promise<ReceivedFrame> {
     this.#lastId += 1;
     const id = this.#lastId;
-    this.socket.send(JSON.stringify({ event, data, id }));
+    this.#say({ event, data, id });
     return this.frame((frame) => frame.id === id);
+  }
+
+  #say(message: object): void {
+    const isMsgpack = this.socket.protocol === MSGPACK_SUBPROTOCOL;
+    this.socket.send(isMsgpack ? encode(message, { ignoreUndefined: true }) : JSON.stringify(message));
   }
 
   async close(code = 1000): Promise<ClosedWith> {

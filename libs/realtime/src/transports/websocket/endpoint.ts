@@ -5,6 +5,7 @@ import { type Server as SocketServer, WebSocketServer } from 'ws';
 import type { HandshakeGuards } from '../../handshake/handshake-guards.js';
 import type { PathPattern } from '../../handshake/path-pattern.js';
 import type { ClientFacade, ClientHome } from '../client-facade.js';
+import { framingOf } from './framings.js';
 import type { GatewayMethod } from './gateway-method.js';
 import { ServerSocket } from './server-socket.js';
 import { selectSubprotocol } from './upgrade-request.js';
@@ -74,6 +75,7 @@ export class Endpoint implements ClientHome {
   upgrade({ bare, socket, head }: AcceptedUpgrade, opened: (ws: ServerSocket) => void): void {
     this.#upgrader.handleUpgrade(bare, socket, head, (ws) => {
       socket.off('error', destroyOnError);
+      ws.framing = framingOf(ws.protocol);
       opened(ws);
     });
   }

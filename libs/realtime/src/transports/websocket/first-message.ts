@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import { CLOSE, type Close, decodeMessage, type MessageId, SYSTEM } from '@aerie/protocol';
+import { CLOSE, type Close, type MessageId, SYSTEM } from '@aerie/protocol';
 import type { Session } from '../../connections/session.js';
 import type { Quarantine, Quarantined } from '../../handshake/quarantine.js';
+import { decoderOf } from '../../messages/frame-decoder.js';
 import { Refusal } from '../../refusal.js';
 import type { ServerSocket, SocketListener } from './server-socket.js';
 
@@ -75,7 +76,7 @@ export class FirstMessage implements Quarantined, SocketListener {
   onMessage(data: unknown, isBinary: boolean): void {
     if (this.#over || !Buffer.isBuffer(data)) return;
     if (this.#authenticating) this.#later.push({ data, isBinary });
-    else void this.#first(data);
+    else void this.#first({ data, isBinary });
   }
 
   onError(): void {
@@ -86,9 +87,9 @@ export class FirstMessage implements Quarantined, SocketListener {
     this.#abandoned();
   }
 
-  async #first(data: Buffer): Promise<void> {
+  async #first({ data, isBinary }: EarlyFrame): Promise<void> {
     this.#authenticating = true;
-    const decoded = decodeMessage(data.toString('utf8'));
+    const decoded = decoderOf(this.#options.ws.protocol)(data, isBinary);
     if (!decoded.ok || decoded.message.event !== SYSTEM.auth)
       return this.#refuse(
         CLOSE.policy,

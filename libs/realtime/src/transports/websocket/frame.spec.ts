@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { binaryFrame, PING_FRAME, pongFrame, textFraming } from './frame.js';
+import { binaryFrame, PING_FRAME, pongFrame, textFrame } from './frame.js';
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -44,7 +44,7 @@ describe('our frames, read by a WebSocket client', () => {
     'carry %i bytes of text and of anything',
     async (length) => {
       const payload = Buffer.alloc(length, 'x');
-      expect(await received('message', textFraming.frame(payload))).toEqual([payload, false]);
+      expect(await received('message', textFrame(payload))).toEqual([payload, false]);
       expect(await received('message', binaryFrame(payload))).toEqual([payload, true]);
     },
   );

@@ -1,5 +1,3 @@
-import type { Framing } from '../../connections/wire.js';
-
 const FIN = 0x80;
 const TEXT = 0x1;
 const BINARY = 0x2;
@@ -26,6 +24,10 @@ function frame(opcode: number, payload: Uint8Array): Buffer {
   return bytes;
 }
 
+export function textFrame(payload: Uint8Array): Buffer {
+  return frame(TEXT, payload);
+}
+
 export function binaryFrame(payload: Uint8Array): Buffer {
   return frame(BINARY, payload);
 }
@@ -33,10 +35,3 @@ export function binaryFrame(payload: Uint8Array): Buffer {
 export function pongFrame(payload: Uint8Array): Buffer {
   return frame(PONG, payload);
 }
-
-/** JSON over WebSocket: each payload is one text frame. */
-export const textFraming: Framing = {
-  name: 'websocket:json',
-  frame: (payload) => frame(TEXT, payload),
-  binary: binaryFrame,
-};

@@ -1,5 +1,7 @@
 import { CLOSE, type Close } from '@aerie/protocol';
 import { WebSocket } from 'ws';
+import type { Framing } from '../../connections/wire.js';
+import { PLAIN_JSON } from './framings.js';
 
 /** Who wants the connection to end: the peer said goodbye, or a frame of its broke the protocol. */
 export type CloseWish =
@@ -23,6 +25,8 @@ export interface SocketListener {
  * to the socket, where it could land in the middle of one of our frames.
  */
 export class ServerSocket extends WebSocket {
+  /** Set by its endpoint, as the upgrade has negotiated. */
+  framing: Framing = PLAIN_JSON;
   #listener: SocketListener | undefined;
 
   /** From here on `listener` hears everything, instead of whoever did before. */

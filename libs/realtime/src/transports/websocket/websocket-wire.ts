@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Close } from '@aerie/protocol';
 import { Wire, type Framing } from '../../connections/wire.js';
-import { PING_FRAME, textFraming } from './frame.js';
+import { PING_FRAME } from './frame.js';
 import type { ServerSocket } from './server-socket.js';
 
 /**
@@ -10,13 +10,16 @@ import type { ServerSocket } from './server-socket.js';
  */
 export class WebSocketWire extends Wire {
   readonly transport = 'websocket';
-  readonly framing: Framing = textFraming;
 
   constructor(
     readonly ws: ServerSocket,
     readonly socket: Socket,
   ) {
     super();
+  }
+
+  get framing(): Framing {
+    return this.ws.framing;
   }
 
   get subprotocol(): string {
