@@ -85,7 +85,7 @@ const WAYS: Readonly<Record<CloseName, () => Promise<ClosedWith>>> = {
     client.socket.send('{"event":"$ping"}', { mask: false });
     return client.closed;
   },
-  notUtf8: async () => {
+  invalidData: async () => {
     const client = await connected();
     client.socket.send(Buffer.from([0x22, 0xff, 0x22]), { binary: false });
     return client.closed;

@@ -87,7 +87,7 @@ describe('a client that says who it is in its first message', () => {
   });
 
   it.each([
-    ['is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, { code: 1007, reason: 'not utf-8' }],
+    ['is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, { code: 1007, reason: 'invalid data' }],
     ['has no mask', '{"event":"$ping"}', { mask: false }, { code: 1002, reason: 'protocol error' }],
   ])('is told why, as anyone, where its first frame %s', async (_what, frame, options, close) => {
     using client = await open();

@@ -42,6 +42,7 @@ describe('an empty environment', () => {
         messagesBurst: 200,
       },
       drain: { windowMs: 30_000, lameDuckMs: 0 },
+      compression: false,
       auth: { firstMessage: true },
       origins: { required: false },
       logLevel: 'info',
@@ -160,6 +161,7 @@ describe('faults', () => {
     ['MAX_CONNECTIONS', '-1'],
     ['MAX_CONNECTIONS', '10.5'],
     ['MAX_RSS_BYTES', '512M'],
+    ['COMPRESSION', 'gzip'],
   ])('name %s=%s', (name, value) => {
     expect(Object.keys(faultsOf({ ...PRODUCTION, [name]: value }))).toEqual([name]);
   });

@@ -64,6 +64,8 @@ export interface GatewayEnv {
     /** Resident bytes past which the node drains itself. */
     readonly maxRssBytes?: number;
   };
+  /** Whether WebSocket clients that offer compression get it. */
+  readonly compression: boolean;
   readonly drain: { readonly windowMs: number; readonly lameDuckMs: number };
 }
 
@@ -133,6 +135,7 @@ function grouped(env: Environment, mode: Mode): GatewayEnv {
       timeoutMs: env.HEARTBEAT_TIMEOUT_MS ?? 10_000,
     },
     limits: limitsOf(env),
+    compression: env.COMPRESSION ?? false,
     drain: { windowMs: env.DRAIN_WINDOW_MS ?? 30_000, lameDuckMs: env.DRAIN_LAME_DUCK_MS ?? 0 },
   };
 }

@@ -70,6 +70,7 @@ function realtimeOptions(env: GatewayEnv, hooks: HooksClient | undefined): Realt
     trustProxy: env.http.trustProxy,
     heartbeat: env.heartbeat,
     limits: env.limits,
+    ...(env.compression && { compression: {} }),
     drain: env.drain,
     channels: channelRules(ruledChannels(env.channels), hooks),
     userChannel: { history: userHistory(env.channels) },

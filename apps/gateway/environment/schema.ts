@@ -62,6 +62,7 @@ export function environmentSchema({ production, hooks }: SchemaOptions) {
     MAX_CONNECTIONS_PER_USER: integer(1, 1_000_000).optional(),
     MAX_QUARANTINE: integer(1, 1_000_000).optional(),
     MAX_FRAME_BYTES: integer(1_024, 16 * MIB).optional(),
+    COMPRESSION: flag().optional(),
     MESSAGES_PER_SECOND: integer(1, 1_000_000).optional(),
     MESSAGES_BURST: integer(1, 1_000_000).optional(),
     MAX_RSS_BYTES: integer(64 * MIB, Number.MAX_SAFE_INTEGER).optional(),

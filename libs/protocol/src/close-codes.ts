@@ -9,7 +9,7 @@ export const CLOSE = {
   normal: { code: 1000, reason: 'normal' },
   goingAway: { code: 1001, reason: 'going away' },
   protocolError: { code: 1002, reason: 'protocol error' },
-  notUtf8: { code: 1007, reason: 'not utf-8' },
+  invalidData: { code: 1007, reason: 'invalid data' },
   policy: { code: 1008, reason: 'policy violation' },
   replaced: { code: 1008, reason: 'replaced' },
   tooLarge: { code: 1009, reason: 'frame too large' },

@@ -105,4 +105,5 @@ export {
 export type { SessionOptions } from './sessions/session-times.js';
 export type { UserConnection } from './sessions/sessions.js';
 export { ClientFacade } from './transports/client-facade.js';
+export type { CompressionOptions } from './transports/websocket/framings.js';
 export { RealtimeWsAdapter } from './transports/websocket/realtime-ws.adapter.js';

@@ -3,6 +3,7 @@ import type { ChannelRule } from './channels/channel-rule.js';
 import type { DrainOptions } from './drain/drain.js';
 import type { HistoryLimits } from './history/history.js';
 import type { AuthOptions } from './handshake/auth-options.js';
+import type { CompressionOptions } from './transports/websocket/framings.js';
 import type { SessionOptions } from './sessions/session-times.js';
 
 export interface RealtimeLimits {
@@ -44,6 +45,11 @@ export interface RealtimeOptions {
   readonly heartbeat?:
     { readonly intervalMs?: number | undefined; readonly timeoutMs?: number | undefined } | undefined;
   readonly limits?: RealtimeLimits | undefined;
+  /**
+   * Compresses what goes to WebSocket clients that offer it (permessage-deflate), each frame once for all of its receivers,
+   * and takes compressed frames from them. Default: neither.
+   */
+  readonly compression?: CompressionOptions | undefined;
   readonly drain?: DrainOptions | undefined;
   /** Who counts as connected, and for how long. */
   readonly sessions?: SessionOptions | undefined;

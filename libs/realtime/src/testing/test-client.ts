@@ -10,6 +10,8 @@ export interface TestClientOptions {
   readonly token?: string;
   /** Subprotocols to offer; where the server chooses `aerie.v1.msgpack`, frames are that. */
   readonly protocols?: readonly string[];
+  /** Whether permessage-deflate is offered. Default false. */
+  readonly compression?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   /** How long `frame` and `request` wait. Default 5,000 ms. */
   readonly timeoutMs?: number;
@@ -37,11 +39,11 @@ export class UpgradeRefused extends Error {
 
 /** Connects; resolves after the 101. Rejects with `UpgradeRefused` where the server says no. */
 export async function openClient(url: string, options: TestClientOptions = {}): Promise<TestClient> {
-  const { token, protocols = [], headers = {}, autoPong = true } = options;
+  const { token, protocols = [], headers = {}, autoPong = true, compression = false } = options;
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const socket = new WebSocket(url, [...protocols], {
     headers: { ...authorization, ...headers },
-    perMessageDeflate: false,
+    perMessageDeflate: compression,
     autoPong,
   });
   const client = new TestClient(socket, options.timeoutMs);

@@ -9,6 +9,7 @@ import { type GuardSources, HandshakeGuards } from '../handshake/handshake-guard
 import { PathPattern } from '../handshake/path-pattern.js';
 import { ClientFacade } from './client-facade.js';
 import { Endpoint } from './websocket/endpoint.js';
+import { Framings } from './websocket/framings.js';
 
 const ENDPOINT = new Endpoint({
   path: new PathPattern('/ws'),
@@ -17,6 +18,7 @@ const ENDPOINT = new Endpoint({
   gateways: [],
   methods: new Map(),
   maxFrameBytes: 1_000,
+  framings: new Framings(),
 });
 const requests = new ReceivedRequests();
 let request: HandshakeRequest;

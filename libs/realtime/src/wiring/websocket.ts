@@ -22,6 +22,7 @@ import { ATTEMPT_SOURCES, type AttemptSources } from '../transports/attempt.js';
 import { AdapterSwitch } from '../transports/websocket/adapter-switch.js';
 import { Entrance } from '../transports/entrance.js';
 import { Greeting } from '../transports/greeting.js';
+import { Framings } from '../transports/websocket/framings.js';
 import { RealtimeWsAdapter } from '../transports/websocket/realtime-ws.adapter.js';
 import { WebSocketTransport } from '../transports/websocket/websocket-transport.js';
 
@@ -81,6 +82,7 @@ export const WEBSOCKET: readonly Provider[] = [
         guards,
         httpServer: () => serverOf(host),
         maxFrameBytes: limitsOf(options).maxFrameBytes,
+        framings: new Framings(options.compression),
       }),
   },
   {

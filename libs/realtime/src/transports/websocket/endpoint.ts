@@ -5,7 +5,8 @@ import { type Server as SocketServer, WebSocketServer } from 'ws';
 import type { HandshakeGuards } from '../../handshake/handshake-guards.js';
 import type { PathPattern } from '../../handshake/path-pattern.js';
 import type { ClientFacade, ClientHome } from '../client-facade.js';
-import { framingOf } from './framings.js';
+import { CompressedSocket, DEFLATE, offersDeflate } from './compression.js';
+import type { Framings } from './framings.js';
 import type { GatewayMethod } from './gateway-method.js';
 import { ServerSocket } from './server-socket.js';
 import { selectSubprotocol } from './upgrade-request.js';
@@ -26,6 +27,7 @@ export interface EndpointOptions {
   /** What answers the messages of its clients, by event. */
   readonly methods: ReadonlyMap<string, GatewayMethod>;
   readonly maxFrameBytes: number;
+  readonly framings: Framings;
 }
 
 export interface AcceptedUpgrade {
@@ -47,7 +49,9 @@ export class Endpoint implements ClientHome {
   readonly clients = new Set<ClientFacade>();
   readonly #gateways: readonly DisconnectHook[];
   readonly #methods: ReadonlyMap<string, GatewayMethod>;
+  readonly #framings: Framings;
   readonly #upgrader: SocketServer<typeof ServerSocket>;
+  readonly #compressing: SocketServer<typeof CompressedSocket> | undefined;
 
   constructor(options: EndpointOptions) {
     this.path = options.path;
@@ -55,29 +59,34 @@ export class Endpoint implements ClientHome {
     this.guards = options.guards;
     this.#gateways = options.gateways;
     this.#methods = options.methods;
+    this.#framings = options.framings;
     this.maxFrameBytes = options.maxFrameBytes;
     const upgrades = {
       noServer: true,
       clientTracking: false,
-      WebSocket: ServerSocket,
       maxPayload: options.maxFrameBytes,
-      perMessageDeflate: false,
       autoPong: false,
       closeTimeout: CLOSE_HANDSHAKE_MS,
       handleProtocols: selectSubprotocol,
     };
-    this.#upgrader = new WebSocketServer(upgrades);
+    this.#upgrader = new WebSocketServer({ ...upgrades, WebSocket: ServerSocket, perMessageDeflate: false });
+    this.#compressing = options.framings.compresses
+      ? new WebSocketServer({ ...upgrades, WebSocket: CompressedSocket, perMessageDeflate: DEFLATE })
+      : undefined;
     const server = new WebSocketServer({ noServer: true, clientTracking: false });
     this.server = Object.assign(server, { clients: this.clients, path: options.path.path });
   }
 
   /** Answers 101. Synchronous: `opened` is called before this returns. */
   upgrade({ bare, socket, head }: AcceptedUpgrade, opened: (ws: ServerSocket) => void): void {
-    this.#upgrader.handleUpgrade(bare, socket, head, (ws) => {
+    const done = (ws: ServerSocket): void => {
       socket.off('error', destroyOnError);
-      ws.framing = framingOf(ws.protocol);
+      ws.framing = this.#framings.of(ws.protocol, ws.extensions !== '');
       opened(ws);
-    });
+    };
+    if (this.#compressing !== undefined && offersDeflate(bare.headers['sec-websocket-extensions']))
+      this.#compressing.handleUpgrade(bare, socket, head, done);
+    else this.#upgrader.handleUpgrade(bare, socket, head, done);
   }
 
   announce(client: ClientFacade): void {

@@ -41,6 +41,7 @@ export class FirstMessage implements Quarantined, SocketListener {
   readonly #options: FirstMessageOptions;
   readonly #later: EarlyFrame[] = [];
   #bytes = 0;
+  #messageBytes = 0;
   #authenticating = false;
   #over = false;
 
@@ -69,13 +70,15 @@ export class FirstMessage implements Quarantined, SocketListener {
 
   readonly #arrived = (chunk: Buffer): void => {
     this.#bytes += chunk.byteLength;
-    if (this.#bytes > QUARANTINE_BYTES)
-      this.#refuse(CLOSE.policy, new Refusal('too_large', 'too much before $auth'));
+    if (this.#bytes > QUARANTINE_BYTES) this.#tooMuch();
   };
 
   onMessage(data: unknown, isBinary: boolean): void {
     if (this.#over || !Buffer.isBuffer(data)) return;
-    if (this.#authenticating) this.#later.push({ data, isBinary });
+    // Compressed, more may have come than the bytes that arrived.
+    this.#messageBytes += data.byteLength;
+    if (this.#messageBytes > QUARANTINE_BYTES) this.#tooMuch();
+    else if (this.#authenticating) this.#later.push({ data, isBinary });
     else void this.#first({ data, isBinary });
   }
 
@@ -116,6 +119,10 @@ export class FirstMessage implements Quarantined, SocketListener {
     if (guarded !== undefined) return this.#refuse(closeForGuard(guarded), guarded);
     const late = await letsIn(session);
     return late === undefined ? session : this.#refuse(closeFor(late), late);
+  }
+
+  #tooMuch(): void {
+    this.#refuse(CLOSE.policy, new Refusal('too_large', 'too much before $auth'));
   }
 
   #refuse(close: Close, refusal: Refusal): undefined {

@@ -1,4 +1,6 @@
 const FIN = 0x80;
+/** Says that the payload is compressed (RFC 7692, section 6). */
+const RSV1 = 0x40;
 const TEXT = 0x1;
 const BINARY = 0x2;
 const PONG = 0xa;
@@ -34,4 +36,9 @@ export function binaryFrame(payload: Uint8Array): Buffer {
 
 export function pongFrame(payload: Uint8Array): Buffer {
   return frame(PONG, payload);
+}
+
+/** A frame whose payload is compressed already. */
+export function compressedFrame(payload: Uint8Array, isBinary: boolean): Buffer {
+  return frame(RSV1 | (isBinary ? BINARY : TEXT), payload);
 }

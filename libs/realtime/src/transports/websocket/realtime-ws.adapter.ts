@@ -9,6 +9,7 @@ import { ClientFacade } from '../client-facade.js';
 import { makeHooksSafe } from './connection-hooks.js';
 import { Endpoint } from './endpoint.js';
 import { installExceptionReplies } from './exception-replies.js';
+import type { Framings } from './framings.js';
 import { exploreGateways, type FoundGateway } from './gateway-explorer.js';
 import { GatewayMethods } from './gateway-methods.js';
 import type { WebSocketTransport } from './websocket-transport.js';
@@ -20,6 +21,7 @@ export interface RealtimeWsAdapterOptions {
   readonly httpServer: () => Server;
   /** Largest frame a client may send, where the gateway names no `maxPayload` of its own. */
   readonly maxFrameBytes: number;
+  readonly framings: Framings;
 }
 
 interface GatewayOptions {
@@ -59,6 +61,7 @@ export class RealtimeWsAdapter extends WsAdapter {
       gateways: gateways.map(({ instance }) => instance),
       methods: new GatewayMethods(this.#options.guards.modules, this.#options.guards.config).of(gateways),
       maxFrameBytes: options.maxPayload ?? this.#options.maxFrameBytes,
+      framings: this.#options.framings,
     });
     this.#options.transport.listen(endpoint);
     return endpoint.server;

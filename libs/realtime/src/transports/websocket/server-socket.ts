@@ -64,6 +64,6 @@ export class ServerSocket extends WebSocket {
 
 function closeFor(code: number): Close {
   if (code === CLOSE.tooLarge.code) return CLOSE.tooLarge;
-  if (code === CLOSE.notUtf8.code) return CLOSE.notUtf8;
+  if (code === CLOSE.invalidData.code) return CLOSE.invalidData;
   return CLOSE.protocolError;
 }
