@@ -20,6 +20,7 @@ import { type GuardSources, HandshakeGuards } from './handshake-guards.js';
 import { prepareRequest, prepareResponse } from './handshake-request.js';
 import { OriginPolicy } from './origin.js';
 import { unauthenticated } from './refusals.js';
+import { ResumeProofs } from './resume-proofs.js';
 import { SessionAuthentication } from './session-authentication.js';
 import { SessionGuard } from './session.guard.js';
 import { TicketStore } from './ticket-store.js';
@@ -62,6 +63,7 @@ beforeAll(async () => {
       SessionGuard,
       SessionAuthentication,
       CredentialCheck,
+      { provide: ResumeProofs, useValue: new ResumeProofs([]) },
       Tickets,
       { provide: Authenticator, useValue: authenticator },
       { provide: TicketStore, useClass: MemoryTicketStore },
