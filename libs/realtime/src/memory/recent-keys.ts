@@ -34,6 +34,10 @@ export class RecentKeys<Value = undefined> {
     if (this.#known.size > this.#options.maxKeys) this.#forgetOldest();
   }
 
+  forget(key: string): void {
+    this.#known.delete(key);
+  }
+
   #forgetExpired(now: number): void {
     for (const [key, { expiresAt }] of this.#known) {
       if (expiresAt > now) return;

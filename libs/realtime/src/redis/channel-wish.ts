@@ -61,7 +61,9 @@ export class ChannelWish {
   /** Nobody wants it any more. */
   abandon(): void {
     this.#confirmed = false;
-    this.refuse(new BackplaneUnavailable('unsubscribed meanwhile'));
+    this.wanted = false;
+    // An error costs its stack: almost always nobody waits.
+    if (this.#waiting.size > 0) this.refuse(new BackplaneUnavailable('unsubscribed meanwhile'));
   }
 
   #takeWaiting(): readonly Waiter[] {

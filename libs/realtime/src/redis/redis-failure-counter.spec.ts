@@ -38,6 +38,16 @@ describe('a Redis failure counter', () => {
     expect(await two.blockedForMs('203.0.113.9')).toBeGreaterThan(0);
   });
 
+  it('asks once for a crowd behind one address, and again when that fails', async () => {
+    const [one, two] = [new RedisFailureCounter(client, 'c:'), new RedisFailureCounter(other, 'c:')];
+    const looks = vi.spyOn(client, 'multi');
+    for (let n = 0; n < 50; n += 1) expect(await one.blockedForMs('203.0.113.9')).toBe(0);
+    expect(looks).toHaveBeenCalledTimes(1);
+    await fail(two, 99);
+    await fail(one, 1);
+    expect(await one.blockedForMs('203.0.113.9')).toBeGreaterThan(0);
+  });
+
   it('leaves nothing in Redis that does not expire', async () => {
     await fail(new RedisFailureCounter(client, 'e:'), 100);
     const keys = await client.keys('e:*');

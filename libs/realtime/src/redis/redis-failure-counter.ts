@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { RateLimiterRedis, RateLimiterRes, RLWrapperTimeouts } from 'rate-limiter-flexible';
 import { FailureCounter } from '../handshake/failure-counter.js';
 import { MemoryFailureCounter } from '../memory/memory-failure-counter.js';
+import { RecentKeys } from '../memory/recent-keys.js';
 import type { RedisClient } from './redis-client.js';
 import { faultOf } from './redis-fault.js';
 
@@ -9,15 +10,20 @@ const FAILURES = 100;
 const WINDOW_SECONDS = 60;
 const TIMEOUT_MS = 500;
 const AWAY_MS = 2_000;
+/** So long is somebody believed who was not blocked: a crowd behind one address asks once. */
+const CLEAR_MS = 1_000;
+const MAX_CLEAR = 10_000;
 
 /**
- * Failures of all nodes together. While Redis is away, each node counts its own, and asks Redis again after 2 s; nobody
+ * Failures of all nodes together; what other nodes counted is noticed within a second. While Redis is away, each node counts its own, and asks Redis again after 2 s; nobody
  * waits for longer than 500 ms. The client is the caller's: it is not closed here.
  */
 export class RedisFailureCounter extends FailureCounter {
   readonly #logger = new Logger('AerieFailures');
   readonly #insurance = new MemoryFailureCounter();
   readonly #limiter: RLWrapperTimeouts;
+  /** Addresses that were not blocked a moment ago. */
+  readonly #clear = new RecentKeys({ lifeMs: CLEAR_MS, maxKeys: MAX_CLEAR });
   #awayUntil = 0;
 
   constructor(client: RedisClient, prefix: string) {
@@ -34,6 +40,7 @@ export class RedisFailureCounter extends FailureCounter {
   }
 
   async record(address: string): Promise<void> {
+    this.#clear.forget(address);
     const counted = await this.#ask(() => this.#limiter.consume(address).then(isCounted, isTooMany));
     if (counted === undefined) await this.#insurance.record(address);
   }
@@ -42,8 +49,11 @@ export class RedisFailureCounter extends FailureCounter {
   async blockedForMs(address: string): Promise<number> {
     const own = await this.#insurance.blockedForMs(address);
     if (own > 0) return own;
+    if (this.#clear.get(address) !== undefined) return 0;
     const state = await this.#ask(() => this.#limiter.get(address));
-    return state && state.consumedPoints >= FAILURES ? Math.max(0, state.msBeforeNext) : 0;
+    if (state && state.consumedPoints >= FAILURES) return Math.max(0, state.msBeforeNext);
+    if (this.#clear.get(address) === undefined) this.#clear.add(address, undefined);
+    return 0;
   }
 
   async close(): Promise<void> {
