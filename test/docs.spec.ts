@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { CLOSE, closeAdvice, ERROR_STATUS, LIMITS, SYSTEM } from '@aerie/protocol';
 import { OPERATIONS } from '@aerie/realtime/api';
+import { RULES } from '@aerie/realtime/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -111,6 +112,12 @@ describe('the wire protocol page', () => {
   it('lists every limit with its value', () => {
     const listed = rowsUnder('Limits', protocol).map(([name, value]) => [name, Number(value)]);
     expect(listed).toEqual(Object.entries(LIMITS));
+  });
+
+  it('lists every rule that the conformance suite tests, in its words', () => {
+    const listed = rowsUnder('Rules', protocol).map(([name, says]) => [name, says]);
+    expect(listed).toEqual(RULES.map(({ name, says }) => [name, says]));
+    expect(new Set(RULES.map(({ name }) => name)).size).toBe(RULES.length);
   });
 
   it('names every event of the system', () => {

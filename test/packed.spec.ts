@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { openClient, probeUpgrade, type TestClient } from '@aerie/realtime/testing';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -120,6 +121,25 @@ describe('the application of the README, with the packed library', () => {
       error: { code: 'forbidden' },
     });
     await Promise.all([alice.close(), bob.close()]);
+    expect(await started.end()).toBe(0);
+  });
+
+  it('is tested by the command that the library brings', async () => {
+    const started = await start('main.js');
+    const command = join(app.packageFolder('realtime'), 'dist/testing/conformance/cli.js');
+    const only = ['ping', 'bad-frame.no-echo', 'subscribe.reply', 'subscribe.forbidden'].flatMap((rule) => [
+      '--only',
+      rule,
+    ]);
+    const tokens = { AERIE_TOKEN_A: tokenFor('ann'), AERIE_TOKEN_B: tokenFor('bob') };
+    const env = { PATH: process.env['PATH'], ...tokens };
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [command, started.url, '--channel', 'room:*', ...only],
+      { env },
+    );
+    expect(stdout).toMatch(/^ok +ping\.reply$/m);
+    expect(stdout).toMatch(/, 0 FAILED, 0 not applicable$/m);
     expect(await started.end()).toBe(0);
   });
 

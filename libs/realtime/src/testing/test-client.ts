@@ -5,6 +5,9 @@ import { decode, encode } from '@msgpack/msgpack';
 import { WebSocket } from 'ws';
 import { FrameQueue, type FramePredicate, type ReceivedFrame } from './frame-queue.js';
 
+/** More than a server takes to refuse a slow handshake. */
+const HANDSHAKE_MS = 15_000;
+
 export interface TestClientOptions {
   /** Goes out as `Authorization: Bearer`. */
   readonly token?: string;
@@ -44,6 +47,7 @@ export async function openClient(url: string, options: TestClientOptions = {}): 
   const socket = new WebSocket(url, [...protocols], {
     headers: { ...authorization, ...headers },
     perMessageDeflate: compression,
+    handshakeTimeout: HANDSHAKE_MS,
     autoPong,
   });
   const client = new TestClient(socket, options.timeoutMs);
@@ -80,11 +84,7 @@ export class TestClient {
     this.#timeoutMs = timeoutMs;
     const { promise, resolve } = Promise.withResolvers<ClosedWith>();
     this.closed = promise;
-    socket.on('message', (data: Buffer, isBinary) =>
-      this.#frames.push(
-        (isBinary ? decode(new Uint8Array(data)) : JSON.parse(data.toString('utf8'))) as ReceivedFrame,
-      ),
-    );
+    socket.on('message', (data: Buffer, isBinary) => this.#receive(data, isBinary));
     socket.once('close', (code, reason) => {
       this.#frames.end(new Error(`the connection was closed with ${code}`));
       resolve({ code, reason: reason.toString('utf8') });
@@ -126,5 +126,22 @@ export class TestClient {
 
   [Symbol.dispose](): void {
     this.socket.terminate();
+  }
+
+  // A server that sends anything else is no server of this protocol: whoever waits is told so.
+  #receive(data: Buffer, isBinary: boolean): void {
+    const frame = parseFrame(data, isBinary);
+    if (frame !== undefined) return this.#frames.push(frame);
+    this.#frames.end(new Error(`the server sent what is no ${isBinary ? 'MessagePack' : 'JSON'} object`));
+    this.socket.terminate();
+  }
+}
+
+function parseFrame(data: Buffer, isBinary: boolean): ReceivedFrame | undefined {
+  try {
+    const value: unknown = isBinary ? decode(new Uint8Array(data)) : JSON.parse(data.toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
   }
 }

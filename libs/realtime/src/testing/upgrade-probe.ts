@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 export interface UpgradeAnswer {
   readonly status: number;
@@ -28,10 +29,10 @@ const END_OF_HEADERS = '\r\n\r\n';
  * Headers go out verbatim, duplicates and nonsense included. After a 101 the socket is dropped.
  */
 export async function probeUpgrade(url: string, options: ProbeOptions = {}): Promise<UpgradeAnswer> {
-  const { hostname, port, host, pathname, search } = new URL(url);
-  const socket = connect(Number(port || 80), hostname.replaceAll(/[[\]]/g, ''));
+  const target = new URL(url);
+  const socket = socketTo(target);
   socket.setTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, () => socket.destroy(new Error('no answer')));
-  socket.write(upgradeRequest(`${pathname}${search}`, host, options));
+  socket.write(upgradeRequest(`${target.pathname}${target.search}`, target.host, options));
   let received = '';
   try {
     for await (const chunk of socket) {
@@ -42,6 +43,13 @@ export async function probeUpgrade(url: string, options: ProbeOptions = {}): Pro
     socket.destroy();
   }
   return parseAnswer(received);
+}
+
+/** A bare socket to whoever a URL names, with TLS where that says so. */
+function socketTo({ protocol, hostname, port }: URL): Socket {
+  const host = hostname.replaceAll(/[[\]]/g, '');
+  if (!/^(wss|https):$/.test(protocol)) return connect(Number(port || 80), host);
+  return connectTls({ host, port: Number(port || 443), ...(isIP(host) === 0 && { servername: host }) });
 }
 
 /** The text of an upgrade request, for whoever wants to send it in pieces. */

@@ -1,0 +1,157 @@
+import 'reflect-metadata';
+import {
+  type ConformanceTarget,
+  describeConformance,
+  type Rule,
+  RULES,
+  runConformance,
+  runRule,
+  type Verdict,
+} from '@aerie/realtime/testing';
+import { describe, expect, it } from 'vitest';
+import { freePort } from './support/free-port.js';
+import { type Fault, TinyServer } from './support/tiny-server.js';
+
+/** What the tiny server has of the protocol. */
+const KEPT = [
+  'handshake.accepted',
+  'handshake.unauthenticated',
+  'subprotocol.selected',
+  'subprotocol.none',
+  'subprotocol.bearer',
+  'subprotocol.bearer-alone',
+  'welcome.first',
+  'welcome.fields',
+  'message.id-echo',
+  'message.id-invalid',
+  'message.unknown-event',
+  'ping.reply',
+  'bad-frame.answered',
+  'bad-frame.small',
+  'bad-frame.no-echo',
+  'bad-frame.depth',
+  'frame.size',
+  'wire.fragments',
+  'wire.binary',
+  'wire.ping',
+  'wire.goodbye',
+  'subscribe.reply',
+  'subscribe.twice',
+  'subscribe.forbidden',
+  'subscribe.reply-first',
+  'unsubscribe.reply',
+  'unsubscribe.ends',
+  'publish.reply',
+  'publish.subscribers',
+  'publish.own',
+  'publish.order',
+  'publish.repeat',
+];
+
+const FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
+  ['refuses with 403', ['handshake.unauthenticated']],
+  ['echoes the bearer', ['subprotocol.bearer']],
+  ['answers before $welcome', ['welcome.first']],
+  ['makes numbers of ids', ['message.id-echo']],
+  [
+    'drops bad frames',
+    ['message.id-invalid', 'bad-frame.answered', 'bad-frame.small', 'bad-frame.no-echo', 'bad-frame.depth'],
+  ],
+  ['echoes bad frames', ['bad-frame.no-echo']],
+  ['makes long errors', ['bad-frame.small']],
+  ['closes without a reason', ['frame.size']],
+  ['tells what exists', ['subscribe.forbidden']],
+  ['keeps who left', ['unsubscribe.ends']],
+  ['skips the sender', ['subscribe.twice', 'unsubscribe.ends', 'publish.own', 'publish.order']],
+  ['believes the client', ['publish.subscribers']],
+  ['repeats itself', ['publish.repeat']],
+  ['reverses bursts', ['publish.order', 'publish.repeat']],
+];
+
+interface Suite {
+  readonly only?: readonly string[];
+  readonly timeoutMs?: number;
+}
+
+async function verdictsOn(
+  fault?: Fault,
+  { only = KEPT, timeoutMs = 1_500 }: Suite = {},
+): Promise<readonly Verdict[]> {
+  await using server = await TinyServer.start(fault);
+  const rules = RULES.filter(({ name }) => only.includes(name));
+  return await runConformance({ url: server.url, tokens: ['ann', 'bob'], timeoutMs }, undefined, rules);
+}
+
+const failures = (verdicts: readonly Verdict[]): readonly string[] =>
+  verdicts.filter(({ outcome }) => outcome === 'failed').map(({ rule }) => rule);
+
+/** What a framework would tell of these rules. */
+async function outcomes(rules: readonly Rule[], target: ConformanceTarget): Promise<readonly string[]> {
+  const outcome: string[] = [];
+  const tests: Promise<void>[] = [];
+  const skip = (why: string): unknown => outcome.push(`skipped: ${why}`);
+  const define = (_name: string, test: (...context: unknown[]) => Promise<void>): void =>
+    void tests.push(test({ skip }).catch((error: Error) => void outcome.push(`failed: ${error.message}`)));
+  describeConformance(target, { describe: (_name, fill) => fill(), it: define }, rules);
+  await Promise.all(tests);
+  return outcome;
+}
+
+describe('the conformance suite', () => {
+  it('finds nothing wrong with another implementation that keeps what it has of the protocol', async () => {
+    const verdicts = await verdictsOn();
+    expect(verdicts.map(({ rule }) => rule)).toEqual(KEPT);
+    expect(verdicts.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+  });
+
+  it.concurrent.each(FAULTS)('finds that a server %s, and nothing else', async (fault, rules) => {
+    expect(failures(await verdictsOn(fault))).toEqual(rules);
+  });
+
+  it('ends on a server that speaks something else, and says so', async () => {
+    const [verdict] = await verdictsOn('speaks no JSON', { only: ['welcome.fields'] });
+    const why = 'the server sent what is no JSON object';
+    expect(verdict).toMatchObject({ outcome: 'failed', why });
+  });
+
+  it('ends on a server that never says what it waits for', async () => {
+    const only = ['subscribe.reply', 'publish.own'];
+    const verdicts = await verdictsOn('never welcomes', { only, timeoutMs: 200 });
+    const why = 'no such frame within 200 ms, but []';
+    expect(verdicts.map((verdict) => verdict.why)).toEqual([why, why]);
+  });
+
+  it('ends where nobody listens', async () => {
+    const target = { url: `ws://127.0.0.1:${await freePort()}/`, tokens: ['ann', 'bob'] } as const;
+    const [verdict] = await runConformance(target, undefined, RULES.slice(0, 1));
+    expect(verdict).toMatchObject({
+      outcome: 'failed',
+      why: expect.stringContaining('ECONNREFUSED') as string,
+    });
+  });
+
+  it('never says a token or the API key', async () => {
+    const [secret, url] = ['a-token-of-somebody', 'ws://127.0.0.1:1/'] as const;
+    const rule: Rule = {
+      name: 'any',
+      says: 'it fails with what it has',
+      run: ({ target: { tokens, api } }) => Promise.reject(new Error(`${tokens.join()} ${api?.key}`)),
+    };
+    const api = { url: 'http://127.0.0.1:1', key: 'the-key' };
+    const verdict = await runRule(rule, { url, tokens: [secret, 'another'], api });
+    expect(verdict.why).toBe('<secret>,<secret> <secret>');
+  });
+});
+
+describe('in a test framework', () => {
+  it('a rule that does not hold fails, and one that can not be tested is skipped', async () => {
+    const target = { url: 'ws://127.0.0.1:1/', tokens: ['ann', 'bob'] } as const;
+    const broken: Rule = { name: 'a', says: 'no', run: () => Promise.reject(new Error('it does not hold')) };
+    const kept: Rule = { name: 'b', says: 'yes', run: () => Promise.resolve() };
+    const untested: Rule = { ...broken, name: 'c', needs: ['api'] };
+    expect(await outcomes([broken, kept, untested], target)).toEqual([
+      'skipped: needs the server API',
+      'failed: it does not hold',
+    ]);
+  });
+});

@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { CLOSE, decodeMessage, type ErrorCode, LIMITS, type Message, type MessageId } from '@aerie/protocol';
+import { type WebSocket, WebSocketServer } from 'ws';
+
+/** What a server may get wrong. */
+export type Fault =
+  | 'refuses with 403'
+  | 'echoes the bearer'
+  | 'answers before $welcome'
+  | 'makes numbers of ids'
+  | 'drops bad frames'
+  | 'echoes bad frames'
+  | 'makes long errors'
+  | 'closes without a reason'
+  | 'tells what exists'
+  | 'keeps who left'
+  | 'skips the sender'
+  | 'believes the client'
+  | 'repeats itself'
+  | 'reverses bursts'
+  | 'speaks no JSON'
+  | 'never welcomes';
+
+const MAX_FRAME_BYTES = 1_024;
+const USERS = ['ann', 'bob'];
+
+interface Publishing {
+  readonly channel: string;
+  readonly event: string;
+  readonly data?: unknown;
+  readonly from?: string;
+  readonly idempotencyKey?: string;
+}
+
+/** Another implementation of a part of the protocol, which can be told to get one thing wrong. A user's token is its name. */
+export class TinyServer {
+  readonly #http: Server = createServer();
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (all) => this.#protocolOf(all),
+  });
+  readonly #channels = new Map<string, Map<WebSocket, string>>();
+  readonly #published = new Set<string>();
+  readonly #fault: Fault | undefined;
+
+  private constructor(fault?: Fault) {
+    this.#fault = fault;
+    this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  static async start(fault?: Fault): Promise<TinyServer> {
+    const server = new TinyServer(fault);
+    await once(server.#http.listen(0, '127.0.0.1'), 'listening');
+    return server;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${(this.#http.address() as AddressInfo).port}/`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets.clients) socket.terminate();
+    this.#http.close();
+    await once(this.#http, 'close');
+  }
+
+  #protocolOf(offered: ReadonlySet<string>): string | false {
+    const names = [...offered];
+    const bearer = names.find(isBearer);
+    if (this.#fault === 'echoes the bearer' && bearer !== undefined) return bearer;
+    if (offered.has('aerie.v1.json')) return 'aerie.v1.json';
+    return names.find((name) => !isBearer(name)) ?? bearer ?? false;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { authorization = '', 'sec-websocket-protocol': protocols = '' } = request.headers;
+    const token = /^Bearer (.*)$/.exec(authorization)?.[1] ?? /aerie\.bearer\.(\w+)/.exec(protocols)?.[1];
+    const user = USERS.find((name) => name === token);
+    if (user === undefined) return void socket.end(this.#refusal());
+    this.#sockets.handleUpgrade(request, socket, head, (accepted) => this.#open(accepted, user));
+  }
+
+  #refusal(): string {
+    const status = this.#fault === 'refuses with 403' ? '403 Forbidden' : '401 Unauthorized';
+    const body = '{"error":{"code":"unauthenticated","message":"no"}}';
+    const length = `content-length: ${body.length}`;
+    return [`HTTP/1.1 ${status}`, 'www-authenticate: Bearer', length, 'connection: close', '', body].join(
+      '\r\n',
+    );
+  }
+
+  #open(socket: WebSocket, user: string): void {
+    const welcome = (): void => this.#send(socket, { event: '$welcome', data: welcomeOf(user) });
+    if (this.#fault === 'answers before $welcome') setTimeout(welcome, 50);
+    else if (this.#fault === 'speaks no JSON') socket.send('hello');
+    else if (this.#fault !== 'never welcomes') welcome();
+    socket.on('message', (data: Buffer) => this.#read(socket, user, data));
+    socket.on('close', () => {
+      for (const members of this.#channels.values()) members.delete(socket);
+    });
+  }
+
+  #read(socket: WebSocket, user: string, data: Buffer): void {
+    if (data.byteLength > MAX_FRAME_BYTES)
+      return socket.close(
+        CLOSE.tooLarge.code,
+        this.#fault === 'closes without a reason' ? '' : CLOSE.tooLarge.reason,
+      );
+    const text = data.toString('utf8');
+    const decoded = decodeMessage(text);
+    if (decoded.ok) return this.#handle(socket, user, decoded.message);
+    if (this.#fault === 'drops bad frames') return;
+    const said = this.#complaint(decoded.error.message, text);
+    const error = { code: decoded.error.code, message: said };
+    const isSmall = JSON.stringify(decoded.id ?? '').length <= LIMITS.idBytes + 2;
+    this.#send(socket, isSmall ? { id: decoded.id, error } : { error });
+  }
+
+  #complaint(message: string, text: string): string {
+    if (this.#fault === 'echoes bad frames') return `not good: ${text.slice(0, 60)}`;
+    return this.#fault === 'makes long errors' ? message.padEnd(LIMITS.errorFrameBytes) : message;
+  }
+
+  #handle(socket: WebSocket, user: string, { event, data, id: given }: Message): void {
+    const id = this.#fault === 'makes numbers of ids' && given === '7' ? 7 : given;
+    const fail = (code: ErrorCode): void =>
+      this.#send(socket, { id, error: { code, message: `it is ${code}` } });
+    const body = data as Publishing;
+    if (event === '$ping')
+      return this.#send(socket, { id, event: '$pong', data: { serverTime: Date.now() } });
+    if (!/^\$(subscribe|unsubscribe|publish)$/.test(event)) return fail('unknown_event');
+    if (!body.channel.startsWith('public:'))
+      return fail(
+        this.#fault === 'tells what exists' && !body.channel.startsWith('user:') ? 'not_found' : 'forbidden',
+      );
+    if (event === '$subscribe') this.#members(body.channel).set(socket, user);
+    if (event === '$unsubscribe' && this.#fault !== 'keeps who left')
+      this.#members(body.channel).delete(socket);
+    this.#reply(socket, id, { channel: body.channel });
+    if (event === '$publish') this.#publish(socket, user, body);
+  }
+
+  #reply(socket: WebSocket, id: MessageId | undefined, data: unknown): void {
+    if (id !== undefined) this.#send(socket, { id, data });
+  }
+
+  #publish(sender: WebSocket, user: string, publishing: Publishing): void {
+    const { channel, event, data, from, idempotencyKey } = publishing;
+    const key = `${user} ${channel} ${idempotencyKey}`;
+    if (idempotencyKey !== undefined && this.#published.has(key) && this.#fault !== 'repeats itself') return;
+    this.#published.add(key);
+    const believed = this.#fault === 'believes the client' ? (from ?? user) : user;
+    // The higher the number, the sooner it goes out.
+    const waitMs = this.#fault === 'reverses bursts' ? 100 - Number(data) : 0;
+    const announce = (): void => {
+      for (const socket of this.#members(channel).keys())
+        if (socket !== sender || this.#fault !== 'skips the sender')
+          this.#send(socket, { event, channel, data, from: believed });
+    };
+    if (waitMs > 0) setTimeout(announce, waitMs);
+    else announce();
+  }
+
+  #members(channel: string): Map<WebSocket, string> {
+    const members = this.#channels.get(channel) ?? new Map<WebSocket, string>();
+    this.#channels.set(channel, members);
+    return members;
+  }
+
+  #send(socket: WebSocket, frame: object): void {
+    socket.send(JSON.stringify(frame));
+  }
+}
+
+function isBearer(name: string): boolean {
+  return name.startsWith('aerie.bearer.');
+}
+
+function welcomeOf(user: string): object {
+  return {
+    connection: randomUUID(),
+    user,
+    node: 'tiny',
+    expiresAt: null,
+    heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
+    maxFrameBytes: MAX_FRAME_BYTES,
+    transport: 'websocket',
+    channels: { [`user:${user}`]: {} },
+  };
+}
