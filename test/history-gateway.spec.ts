@@ -1,7 +1,9 @@
 import { openClient, type ReceivedFrame, type TestClient } from '@aerie/realtime/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { Clients, when } from './support/clients.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
+import { startTcpProxy } from './support/tcp-proxy.js';
 
 const history = { size: 1_000, ttlMs: 60_000 };
 const CHANNELS = JSON.stringify({
@@ -15,6 +17,7 @@ describe('the standalone gateway with histories', () => {
   let redis: RedisServer;
   let dying: RunningGateway;
   let staying: RunningGateway;
+  const clients = new Clients();
 
   beforeAll(async () => {
     redis = await startRedis();
@@ -22,6 +25,7 @@ describe('the standalone gateway with histories', () => {
     [dying, staying] = await Promise.all([startGateway(env), startGateway(env)]);
   });
   afterAll(async () => {
+    clients.closeAll();
     await Promise.all([dying?.stop(), staying?.stop()]);
     await redis?.stop();
   });
@@ -50,6 +54,52 @@ describe('the standalone gateway with histories', () => {
     await publish('room:1', 7, 7);
     expect(await back.client.frame('count')).toMatchObject({ data: 7, offset: 7 });
     expect(await staying.metric('aerie_recoveries_total{outcome="recovered"}')).toBe(2);
+  });
+
+  it('brings what a reply of 256 KiB has no room for right behind it, to a plain client and to the SDK', async () => {
+    const { client } = await connect(staying, 'bob');
+    const { data: begun } = await client.request('$subscribe', { channel: 'room:large' });
+    const network = await startTcpProxy(staying.port);
+    const sdk = await clients.open(`ws://127.0.0.1:${network.port}/ws`, { token: () => tokenFor('cid') });
+    const heard: unknown[] = [];
+    const room = sdk.channel('room:large');
+    room.onResync((resync) => heard.push(resync));
+    room.on('say', (_data, { offset }) => heard.push(offset));
+    await room.subscribe();
+    network.setMode('cut');
+    await when(sdk, 'waiting');
+
+    const text = 'x'.repeat(1_024);
+    const publishTo = async (from: number, to: number): Promise<void> => {
+      for (let offset = from; offset <= to; offset += 1)
+        await staying.api('publish', { channel: 'room:large', event: 'say', data: text });
+    };
+    await publishTo(1, 400);
+    const back = await connect(staying, 'bob');
+    const asked = back.client.request('$subscribe', { channel: 'room:large', position: begun });
+    network.setMode('pass');
+    const publishing = publishTo(401, 420);
+    const reply = await asked;
+    await publishing;
+
+    const { recovered, offset, publications } = reply.data as {
+      recovered: boolean;
+      offset: number;
+      publications: ReceivedFrame[];
+    };
+    expect(recovered).toBe(true);
+    expect(Buffer.byteLength(JSON.stringify(reply))).toBeLessThanOrEqual(256 * 1_024);
+    expect(publications.at(-1)).toMatchObject({ offset });
+    const all = Array.from({ length: 420 }, (_, index) => index + 1);
+    const got = (): unknown[] =>
+      [...publications, ...back.client.received.filter(({ event }) => event === 'say')].map(
+        (frame) => frame.offset,
+      );
+    await vi.waitFor(() => expect(got()).toHaveLength(420), { timeout: 15_000 });
+    expect(got()).toEqual(all);
+    await vi.waitFor(() => expect(heard).toHaveLength(420), { timeout: 15_000 });
+    expect(heard).toEqual(all);
+    await network.close();
   });
 
   it('reads pages over the server API', async () => {

@@ -194,6 +194,23 @@ describe('after a reconnect', () => {
     expect(own.state).toEqual({ status: 'subscribed', recovered: true });
   });
 
+  it('keeps the order where a part of what it had missed comes behind the reply', async () => {
+    const { seen, first } = await ownChannel({ epoch: 'e1', offset: 1 });
+    first.send(say(2));
+    await vi.waitFor(() => expect(seen).toEqual(['2']));
+    server.greet = (peer) => {
+      peer.welcome({ channels: { 'user:alice': { epoch: 'e1', offset: 4 } } });
+      peer.send(say(5));
+    };
+    first.cut();
+    const second = await server.connection();
+    await second.reply('$subscribe', {
+      data: { channel: 'user:alice', epoch: 'e1', offset: 3, recovered: true, publications: [say(3)] },
+    });
+    for (const offset of [4, 5, 6]) second.send(say(offset));
+    await vi.waitFor(() => expect(seen).toEqual(['2', '3', '4', '5', '6']));
+  });
+
   it('asks for nothing in a channel that the server gave where nothing was missed', async () => {
     const { own, first } = await ownChannel({ epoch: 'e1', offset: 1 });
     first.cut();

@@ -161,7 +161,9 @@ export class Subscription {
     this.#position = position;
     const { recovered } = reply;
     this.#enter({ status: 'subscribed', ...(recovered !== undefined && { recovered }) });
-    for (const frame of this.#early.splice(0)) this.#pass(frame);
+    // Of those with an offset that came early, none is behind what the reply and the frames after it bring again.
+    for (const frame of this.#early.splice(0))
+      if (recovered !== true || frame.offset === undefined) this.#pass(frame);
     for (const { resolve } of this.#joining.splice(0)) resolve(reply);
     if (this.#reply === reply) this.presence.take(reply.presence);
   }

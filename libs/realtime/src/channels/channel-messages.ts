@@ -14,7 +14,7 @@ import {
 } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
 import type { Beginning, Recovery } from '../history/recovery.js';
-import { answerEncoded, ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
+import { ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import { isInternal } from '../publishing/internal-channels.js';
 import type { Hold, NodeChannels } from '../publishing/node-channels.js';
@@ -23,7 +23,7 @@ import { Refusal } from '../refusal.js';
 import type { ChannelAccess } from './channel-access.js';
 import { channelOf, fieldsOf } from './message-fields.js';
 import type { PresenceMessages } from './presence-messages.js';
-import { encodeSubscribeReply } from './subscribe-reply.js';
+import { answerSubscribe } from './subscribe-reply.js';
 
 export interface ChannelMessagesOptions {
   readonly access: ChannelAccess;
@@ -50,8 +50,9 @@ export class ChannelMessages {
   async #subscribe(connection: Connection, message: Message): Promise<Refusal | typeof ANSWERED> {
     const wanted = subscriptionOf(message);
     if (wanted instanceof Refusal) return wanted;
-    return this.subscribe(connection, wanted, (beginning, members) =>
-      answerEncoded(connection, message, encodeSubscribeReply(wanted.channel, beginning, members)),
+    const { channel } = wanted;
+    return this.subscribe(connection, wanted, (beginning, presence) =>
+      answerSubscribe(connection, message, { channel, beginning, presence }),
     );
   }
 

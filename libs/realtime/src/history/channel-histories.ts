@@ -1,5 +1,6 @@
 import { type ErrorBody, type HistoryReply, LIMITS, type PublicationFrame } from '@aerie/protocol';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
+import { REPLY_LIST_BYTES } from '../reply-bytes.js';
 import type { History, HistoryEntry, HistoryLimits, HistoryPage } from './history.js';
 import { withOffset } from './offset-frame.js';
 
@@ -31,7 +32,7 @@ export class ChannelHistories {
     this.limitsOf = limitsOf;
   }
 
-  /** A page is cut at 256 KiB; ask again behind its last offset for as long as that is not the channel's. */
+  /** A page ends before 256 KiB, or with one publication that is larger; ask again behind its last offset for as long as that is not the channel's. */
   async page(channel: string, request: PageRequest = {}): Promise<HistoryOutcome> {
     const limits = this.limitsOf(channel);
     if (limits === undefined) return { ok: false, error: NO_HISTORY };
@@ -55,7 +56,7 @@ export class ChannelHistories {
       limits,
       after: Math.max(0, behind),
       limit,
-      maxBytes: LIMITS.replyBytes,
+      maxBytes: REPLY_LIST_BYTES,
     });
   }
 }

@@ -1,5 +1,6 @@
 import { type ErrorBody, LIMITS } from '@aerie/protocol';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
+import { countThatFit } from './page-bytes.js';
 import type { PresencePage, PresenceStore } from './presence-store.js';
 
 /** Which members of a channel. */
@@ -31,18 +32,25 @@ export class ChannelPresence {
     this.keeps = keeps;
   }
 
+  /** A page ends before 256 KiB. */
   async page(
     channel: string,
     { after, limit = LIMITS.presencePage }: PresencePageRequest = {},
   ): Promise<PresenceOutcome> {
     if (!this.keeps(channel)) return { ok: false, error: NO_PRESENCE };
     try {
-      return { ok: true, channel, ...(await this.#store.page(channel, { after, limit })) };
+      const page = await this.#store.page(channel, { after, limit });
+      return { ok: true, channel, ...withinReply(page) };
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) throw error;
       return { ok: false, error: UNAVAILABLE };
     }
   }
+}
+
+function withinReply({ version, members, more }: PresencePage): PresencePage {
+  const count = countThatFit(members.map(({ user }) => user));
+  return { version, members: members.slice(0, count), more: more || count < members.length };
 }
 
 const NO_PRESENCE: ErrorBody = { code: 'not_found', message: 'this channel has no presence' };

@@ -1,4 +1,5 @@
 import { LIMITS } from '@aerie/protocol';
+import { countThatFit } from './page-bytes.js';
 import type { AnnouncedChange } from './presence-change.js';
 import type { PresenceRange, PresenceStore } from './presence-store.js';
 import { SortedUsers } from './sorted-users.js';
@@ -67,12 +68,16 @@ export class PresenceReplica {
     return 'next';
   }
 
-  /** @param own A user who is one whether the store knows it already or not. */
+  /**
+   * At most `limit`, and what a reply has room for.
+   * @param own A user who is one whether the store knows it already or not.
+   */
   page({ after, limit }: PresenceRange, own?: string): KnownMembers {
     const known = this.#users.behind(after, limit + 1);
     const isUnknown = own !== undefined && !this.#users.has(own) && (after === undefined || own > after);
     const users = isUnknown ? [...known, own].toSorted() : known;
-    return { version: this.#version, users: users.slice(0, limit), more: users.length > limit };
+    const count = countThatFit(users.slice(0, limit));
+    return { version: this.#version, users: users.slice(0, count), more: users.length > count };
   }
 
   async #readUntilWhole(): Promise<boolean> {
