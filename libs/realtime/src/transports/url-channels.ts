@@ -1,6 +1,7 @@
 import { isChannelName, LIMITS, type Position, SYSTEM } from '@aerie/protocol';
 import type { ChannelMessages } from '../channels/channel-messages.js';
 import type { Connection } from '../connections/connection.js';
+import type { Beginning } from '../history/recovery.js';
 import { Refusal } from '../refusal.js';
 
 /** A channel that a request asks for, and where its client stood in it. */
@@ -37,14 +38,20 @@ export async function subscribeAll(
   for (const { channel, position } of wanted) {
     if (!connection.isOpen) return;
     const subscription = { channel, presence: false, ...(position !== undefined && { position }) };
-    const outcome = await channels.subscribe(
-      connection,
-      subscription,
-      ({ publications = [], ...beginning }) => {
-        connection.emit(SYSTEM.subscribed, { channel, ...beginning });
-        for (const publication of publications) connection.sendPayload(publication);
-      },
+    const outcome = await channels.subscribe(connection, subscription, (beginning) =>
+      tellBeginning(connection, channel, beginning),
     );
     if (outcome instanceof Refusal) connection.emit(SYSTEM.subscribed, { channel, error: outcome.body });
   }
+}
+
+// The position is the one behind which the publications go on, as in a reply that has no room for them. Offsets have no holes.
+function tellBeginning(
+  connection: Connection,
+  channel: string,
+  { publications = [], offset, ...begin }: Beginning,
+): void {
+  const before = offset === undefined ? undefined : offset - publications.length;
+  connection.emit(SYSTEM.subscribed, { channel, ...begin, offset: before });
+  for (const publication of publications) connection.sendPayload(publication);
 }
