@@ -32,7 +32,7 @@ module.exports = {
       to: {
         path: '^libs',
         pathNot:
-          '/src/(api/|drain/|health/|metrics/|memory/|redis/|testing/|testing/contracts/|transports/)?index[.]ts$',
+          '/src/(api/|drain/|grpc/|health/|metrics/|memory/|redis/|testing/|testing/contracts/|transports/)?index[.]ts$',
       },
     },
     {

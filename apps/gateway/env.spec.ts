@@ -187,6 +187,8 @@ describe('faults', () => {
     [{ PORT: '4000', INTERNAL_PORT: '4000' }, 'INTERNAL_PORT'],
     [{ PORT: '65535' }, 'INTERNAL_PORT'],
     [{ ADMIN_PORT: '3001' }, 'ADMIN_PORT'],
+    [{ GRPC_PORT: '3000' }, 'GRPC_PORT'],
+    [{ ADMIN_PORT: '9001', GRPC_PORT: '9001' }, 'GRPC_PORT'],
   ])('name what %j lacks or contradicts', (variables, name) => {
     const source = { NODE_ENV: 'production', AUTH_JWKS_URL: 'https://id.example.com/jwks', ...variables };
     expect(Object.keys(faultsOf(source))).toEqual([name]);
@@ -200,7 +202,9 @@ describe('ports', () => {
 
   it('put the internal one after PORT unless it is set', () => {
     expect(readEnv({ PORT: '8080' }).http.internalPort).toBe(8081);
-    expect(readEnv({ PORT: '8080', INTERNAL_PORT: '9000', ADMIN_PORT: '9001' }).http).toMatchObject({
+    expect(
+      readEnv({ PORT: '8080', INTERNAL_PORT: '9000', ADMIN_PORT: '9001', GRPC_PORT: '9002' }).http,
+    ).toMatchObject({
       internalPort: 9000,
       adminPort: 9001,
     });

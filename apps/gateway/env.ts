@@ -28,6 +28,8 @@ export interface GatewayEnv {
     readonly host: string;
     readonly internalPort: number;
     readonly adminPort?: number;
+    /** Absent: no gRPC. */
+    readonly grpcPort?: number;
     /** CIDRs whose `X-Forwarded-For` is believed. */
     readonly trustProxy: readonly string[];
   };
@@ -146,7 +148,7 @@ function httpOf(env: Environment, { dev }: Mode): GatewayEnv['http'] {
     port,
     host: env.HOST ?? (dev ? '127.0.0.1' : '0.0.0.0'),
     internalPort: env.INTERNAL_PORT ?? (port === 0 ? 0 : port + 1),
-    ...defined({ adminPort: env.ADMIN_PORT }),
+    ...defined({ adminPort: env.ADMIN_PORT, grpcPort: env.GRPC_PORT }),
     trustProxy: env.TRUST_PROXY ?? [],
   };
 }

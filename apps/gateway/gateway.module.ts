@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { HttpEdge, RealtimeModule, type RealtimeOptions, type Route } from '@aerie/realtime';
 import { ApiAccess, type ApiKey, RealtimeApiModule } from '@aerie/realtime/api';
 import { Drain, InternalServer, MemoryLimit } from '@aerie/realtime/drain';
+import { RealtimeGrpcModule } from '@aerie/realtime/grpc';
 import { RealtimeHealthModule } from '@aerie/realtime/health';
 import { RealtimeMetrics, metricsRoute, RealtimeMetricsModule } from '@aerie/realtime/metrics';
 import { RealtimeRedisModule } from '@aerie/realtime/redis';
@@ -35,6 +37,7 @@ export class GatewayModule {
         api,
         RealtimeTransportsModule.forRoot(),
         healthModule(env),
+        ...grpcModules(env, api),
         ...(env.http.adminPort === undefined ? [metricsModule(env, api)] : []),
       ],
       providers: [
@@ -101,6 +104,22 @@ function metricsModule({ production }: GatewayEnv, api: DynamicModule): DynamicM
     inject: [ApiAccess],
     useFactory: (access: ApiAccess) => ({ authorize: (request) => access.check(request, 'read') }),
   });
+}
+
+function grpcModules({ http }: GatewayEnv, api: DynamicModule): readonly DynamicModule[] {
+  const { grpcPort: port, host } = http;
+  if (port === undefined) return [];
+  return [
+    RealtimeGrpcModule.forRootAsync({
+      imports: [api],
+      inject: [ApiAccess],
+      useFactory: (access: ApiAccess) => ({
+        port,
+        host,
+        authorizePublish: (request: IncomingMessage) => access.check(request, 'publish'),
+      }),
+    }),
+  ];
 }
 
 function operations({ http, limits }: GatewayEnv): readonly Provider[] {

@@ -51,6 +51,15 @@ const RULES: readonly Rule[] = [
       [portOf(given), internalPortOf(given)].includes(Number(given['ADMIN_PORT'])),
   },
   {
+    name: 'GRPC_PORT',
+    message: 'must differ from PORT, INTERNAL_PORT and ADMIN_PORT',
+    broken: (given) =>
+      isSet(given, 'GRPC_PORT') &&
+      [portOf(given), internalPortOf(given), Number(given['ADMIN_PORT'])].includes(
+        Number(given['GRPC_PORT']),
+      ),
+  },
+  {
     name: 'REQUIRE_SHARED_BACKPLANE',
     message: 'needs REDIS_URL',
     broken: (given) => flagOf(given['REQUIRE_SHARED_BACKPLANE']) === true && !given['REDIS_URL'],

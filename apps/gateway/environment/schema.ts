@@ -29,6 +29,7 @@ export function environmentSchema({ production, hooks }: SchemaOptions) {
     HOST: matching(/^[A-Za-z0-9._:-]+$/, 'an address or a host name').optional(),
     INTERNAL_PORT: integer(0, 65_535).optional(),
     ADMIN_PORT: integer(1, 65_535).optional(),
+    GRPC_PORT: integer(1, 65_535).optional(),
 
     AUTH_JWT_SECRET: secret(keyBytes).optional(),
     AUTH_JWT_PREVIOUS_SECRET: secret(keyBytes).optional(),

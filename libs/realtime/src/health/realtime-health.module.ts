@@ -3,6 +3,7 @@ import {
   Inject,
   Module,
   type DynamicModule,
+  type FactoryProvider,
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
@@ -23,6 +24,7 @@ import { FdHealthIndicator } from './fd.health.js';
 import { REALTIME_HEALTH_OPTIONS, type RealtimeHealthOptions } from './health-options.js';
 import { livenessRoute, probeRoute, type ProbeRoute } from './health.routes.js';
 import { MemoryHealthIndicator } from './memory.health.js';
+import { Readiness } from './readiness.js';
 import { RevocationsHealthIndicator } from './revocations.health.js';
 import { SaturationHealthIndicator } from './saturation.health.js';
 
@@ -38,6 +40,15 @@ const READY: Probe = {
   memory: MemoryHealthIndicator,
   backplane: BackplaneHealthIndicator,
   revocations: RevocationsHealthIndicator,
+};
+
+const readiness: FactoryProvider<Readiness> = {
+  provide: Readiness,
+  inject: [ModuleRef],
+  useFactory: (modules: ModuleRef): Readiness => ({
+    isReady: () =>
+      Object.entries(READY).every(([key, type]) => modules.get(type).check(key)[key]?.status !== 'down'),
+  }),
 };
 
 const INDICATORS = [...Object.values(LIVE), ...Object.values(READY)];
@@ -56,8 +67,8 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<RealtimeHealth
 @Module({
   // The drain has its own window; a wait of terminus' would add to it.
   imports: [TerminusModule.forRoot({ gracefulShutdownTimeoutMs: 0, logger: false })],
-  providers: [EventLoopDelay, ...INDICATORS],
-  exports: INDICATORS,
+  providers: [EventLoopDelay, ...INDICATORS, readiness],
+  exports: [...INDICATORS, Readiness],
 })
 export class RealtimeHealthModule
   extends ConfigurableModuleClass

@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { ChannelMessages } from '../channels/channel-messages.js';
@@ -7,15 +6,15 @@ import { Caller } from '../handshake/caller.js';
 import { Handshake } from '../handshake/handshake.js';
 import { HandshakeLog } from '../handshake/handshake-log.js';
 import { OriginPolicy } from '../handshake/origin.js';
-import { PathPattern } from '../handshake/path-pattern.js';
 import { ResumeProofs } from '../handshake/resume-proofs.js';
 import { SessionAuthentication } from '../handshake/session-authentication.js';
 import { HttpEdge } from '../http/http-edge.js';
 import { NodeCalls } from '../publishing/node-calls.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Sessions } from '../sessions/sessions.js';
-import { ATTEMPT_SOURCES, type AttemptSources, type Home } from './attempt.js';
+import { ATTEMPT_SOURCES, type AttemptSources } from './attempt.js';
 import { Entrance } from './entrance.js';
+import { gatewayHome, gatewayPath } from './gateway-home.js';
 import { HttpDoor } from './http-door.js';
 import { HttpLinks } from './http-links.js';
 import { SseTransport } from './sse/sse-transport.js';
@@ -27,8 +26,6 @@ import {
 } from './transports-options.js';
 import { Upstream } from './upstream.js';
 import { WebSocketTransport } from './websocket/websocket-transport.js';
-
-const DEFAULT_GATEWAY = '/ws';
 
 const door: FactoryProvider<HttpDoor> = {
   provide: HttpDoor,
@@ -43,15 +40,14 @@ const door: FactoryProvider<HttpDoor> = {
   ],
   useFactory: (
     { gateway }: RealtimeTransportsOptions,
-    { paths }: RealtimeOptions,
+    realtime: RealtimeOptions,
     handshake: Handshake,
     log: HandshakeLog,
     sources: AttemptSources,
     sockets: WebSocketTransport,
     host: HttpAdapterHost,
   ) => {
-    const { path } = new PathPattern(gateway ?? paths?.[0] ?? DEFAULT_GATEWAY);
-    const home = (): Home | undefined => sockets.endpointAt(host.httpAdapter.getHttpServer() as Server, path);
+    const home = gatewayHome(gatewayPath(gateway, realtime), sockets, host);
     return new HttpDoor({ ...sources, handshake, log, home });
   },
 };
