@@ -26,6 +26,8 @@ install();
 if (process.argv.includes('--build')) build();
 if (process.argv.includes('--redis')) await ensure('redis-server.mjs', 'ensureRedisServer');
 if (process.argv.includes('--chromium')) await ensure('chromium.mjs', 'ensureChromium');
+if (process.argv.includes('--nginx')) await ensure('nginx.mjs', 'ensureNginx');
+if (process.argv.includes('--python')) await ensure('python-websockets.mjs', 'ensurePythonWithWebSockets');
 
 function refuseOldNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);

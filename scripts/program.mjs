@@ -6,7 +6,8 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-const EXTRA_FOLDERS = ['/usr/local/bin', '/usr/bin', '/opt/homebrew/bin'];
+// Debian keeps servers out of the PATH of those who are not root.
+const EXTRA_FOLDERS = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/opt/homebrew/bin'];
 const INSTALL_TIMEOUT_MS = 300_000;
 
 // Debian starts and enables a package's service unless policy-rc.d says no.
@@ -29,13 +30,9 @@ const PACKAGE_MANAGERS = [
   { name: 'brew', script: 'brew install "$@"', root: false },
 ];
 
-/** The path of the first of `program.binaries` that there is, or undefined. */
-export function findProgram({ binaries }) {
-  for (const binary of binaries) {
-    const path = findOnPath(binary);
-    if (path !== undefined) return path;
-  }
-  return undefined;
+/** The path of the first of `program.binaries` that there is, and that `works` says yes to; or undefined. */
+export function findProgram({ binaries, works = () => true }) {
+  return binaries.flatMap(pathsOf).find(works);
 }
 
 /** The same, installed first if it is missing. Throws with what to do where that fails. */
@@ -83,8 +80,12 @@ function lastLines({ stderr, stdout, error }) {
 }
 
 function findOnPath(binary) {
+  return pathsOf(binary)[0];
+}
+
+function pathsOf(binary) {
   const folders = [...(process.env.PATH ?? '').split(delimiter), ...EXTRA_FOLDERS];
-  return folders.map((folder) => join(folder, binary)).find(isExecutable);
+  return folders.map((folder) => join(folder, binary)).filter(isExecutable);
 }
 
 function isExecutable(path) {

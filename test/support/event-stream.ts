@@ -27,10 +27,18 @@ export class EventStream {
     sent.on('error', () => (this.ended = true));
   }
 
-  /** Resolves once there are headers, whatever they say. */
-  static open(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
+  /** Resolves once there are headers, whatever they say. `localAddress`: where it comes from; default: the system's choice. */
+  static open(
+    url: string,
+    headers: Record<string, string> = {},
+    localAddress?: string,
+  ): Promise<EventStream> {
     return new Promise((resolve, reject) => {
-      const sent = request(url, { headers: { accept: 'text/event-stream', ...headers }, agent: false });
+      const sent = request(url, {
+        headers: { accept: 'text/event-stream', ...headers },
+        agent: false,
+        ...(localAddress !== undefined && { localAddress }),
+      });
       sent.once('error', reject);
       sent.once('response', (response) =>
         resolve(new EventStream(response.statusCode ?? 0, response.headers, sent, response)),
