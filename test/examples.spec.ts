@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openClient, type TestClient } from '@aerie/realtime/testing';
+import { ensurePythonWithWebSockets } from '../scripts/python-websockets.mjs';
+import { type RunningGateway, startGateway } from './support/gateway.js';
+import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.js';
+
+const EXAMPLES = fileURLToPath(new URL('../examples/', import.meta.url));
+const WAIT = { timeout: 20_000, interval: 20 };
+
+/** As `npm start` has it on a machine where nothing is configured. */
+const UNCONFIGURED = { NODE_ENV: '', AUTH_JWT_SECRET: '', AUTH_COOKIE_NAME: '', API_KEYS: '' };
+
+let gateway: RunningGateway;
+let proxy: TcpProxy;
+let speaker: TestClient;
+
+beforeAll(async () => {
+  gateway = await startGateway(UNCONFIGURED);
+  proxy = await startTcpProxy(gateway.port);
+  speaker = await openClient(gateway.ws(), { token: await devToken('speaker') });
+  await speaker.frame('$welcome');
+});
+afterAll(async () => {
+  speaker?.socket.terminate();
+  await proxy?.close();
+  await gateway?.stop();
+});
+
+interface Example {
+  readonly command: (url: string, channel: string) => readonly string[];
+  readonly connected: RegExp;
+  /** What it prints of a publication. */
+  readonly counts: RegExp;
+}
+
+const PROGRAMS: Readonly<Record<string, Example>> = {
+  'examples/python': {
+    command: (url, channel) => [
+      ensurePythonWithWebSockets(),
+      `${EXAMPLES}python/client.py`,
+      '--url',
+      url,
+      '--channel',
+      channel,
+    ],
+    connected: /^connected as python$/m,
+    counts: /^say (\d+)$/gm,
+  },
+  'examples/node-service': {
+    command: (_url, channel) => [process.execPath, `${EXAMPLES}node-service/follow.mjs`, channel],
+    connected: /^say {"text":"node is here"}$/m,
+    counts: /^say (\d+)$/gm,
+  },
+  'examples/curl': {
+    command: (_url, channel) => [`${EXAMPLES}curl/sse.sh`, channel],
+    connected: /\$subscribed/,
+    counts: /"event":"say".*"data":(\d+)/g,
+  },
+};
+
+describe.each(Object.entries(PROGRAMS))('%s', (name, { command, connected, counts }) => {
+  it('follows a channel, goes on without loss after its connection was cut, and ends with 0', async () => {
+    const channel = `public:${name.replace('/', '-')}`;
+    const url = `http://127.0.0.1:${proxy.port}`;
+    const [file = '', ...args] = command(url, channel);
+    const child = spawn(file, args, { env: { ...process.env, AERIE_URL: url }, stdio: 'pipe' });
+    const exited = once(child, 'exit');
+    let output = '';
+    let faults = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (faults += text));
+    const seen = (): number[] => [...output.matchAll(counts)].map(([, count]) => Number(count));
+    try {
+      await vi.waitFor(() => expect(output, faults).toMatch(connected), WAIT);
+      await say(channel, 1, 2);
+      await vi.waitFor(() => expect(seen(), output + faults).toEqual([1, 2]), WAIT);
+      proxy.setMode('cut');
+      await vi.waitFor(async () => expect(await connections()).toBe(1), WAIT);
+      await say(channel, 3, 4);
+      proxy.setMode('pass');
+      await vi.waitFor(() => expect(seen(), output + faults).toEqual([1, 2, 3, 4]), WAIT);
+      await say(channel, 5);
+      await vi.waitFor(() => expect(seen(), output + faults).toEqual([1, 2, 3, 4, 5]), WAIT);
+      child.kill('SIGTERM');
+      expect(await exited, output + faults).toEqual([0, null]);
+      expect(output).not.toMatch(/are lost/);
+    } finally {
+      proxy.setMode('pass');
+      child.kill('SIGKILL');
+    }
+  });
+});
+
+async function say(channel: string, ...data: number[]): Promise<void> {
+  for (const datum of data) {
+    const reply = await speaker.request('$publish', { channel, event: 'say', data: datum });
+    expect(reply.error).toBeUndefined();
+  }
+}
+
+async function devToken(user: string): Promise<string> {
+  const response = await fetch(`${gateway.url}/dev/tokens`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ user }),
+  });
+  return ((await response.json()) as { token: string }).token;
+}
+
+/** Of every transport, by the metrics, which need no key in dev mode. */
+async function connections(): Promise<number> {
+  const text = await (await fetch(`${gateway.url}/metrics`)).text();
+  const counts = [...text.matchAll(/^aerie_connections(?:{[^}]*})? (\d+)$/gm)].map(([, count]) =>
+    Number(count),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
