@@ -1,7 +1,7 @@
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { decode } from '@msgpack/msgpack';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { ensureChromium } from '../scripts/chromium.mjs';
+import { launchBrowser } from './support/browser.js';
 import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
 
 const LONG = 'all work and no play makes jack a dull boy. '.repeat(100);
@@ -28,10 +28,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   gateway = await startGateway({ COMPRESSION: 'true', NODE_ENV: 'development', DEV: '1' });
-  browser = await chromium.launch({
-    executablePath: ensureChromium(),
-    args: ['--no-sandbox', '--disable-gpu'],
-  });
+  browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser?.close();

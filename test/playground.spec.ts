@@ -1,25 +1,14 @@
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ensureChromium } from '../scripts/chromium.mjs';
+import { launchBrowser } from './support/browser.js';
 import { API_KEY, type RunningGateway, startGateway } from './support/gateway.js';
-
-// It shall ask nobody but the gateway.
-const BROWSER_ARGUMENTS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 let gateway: RunningGateway;
 let browser: Browser;
 
 beforeAll(async () => {
   gateway = await startGateway({ NODE_ENV: 'development', DEV: '1' });
-  browser = await chromium.launch({ executablePath: ensureChromium(), args: BROWSER_ARGUMENTS });
+  browser = await launchBrowser();
 });
 afterAll(async () => {
   await browser?.close();
