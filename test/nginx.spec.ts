@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openClient } from '@aerie/realtime/testing';
 import { EventStream } from './support/event-stream.js';
 import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
@@ -68,6 +68,8 @@ describe.each<NginxConfiguration>(['deployed', 'bare'])('two gateways behind ngi
     const channel = `room:kill-${configuration}`;
     const dying = await start();
     const between = await startNginx(configuration, [dying.port, second.port]);
+    onTestFinished(() => between.stop());
+    onTestFinished(() => dying.stop());
     const { stream, url } = await vi.waitFor(
       () => openOn(dying, `${between.url}/sse?channels=${channel}`),
       WAIT,
@@ -81,7 +83,6 @@ describe.each<NginxConfiguration>(['deployed', 'bare'])('two gateways behind ngi
     await vi.waitFor(() => expect(back.dataOf('count')).toEqual([3, 4]), WAIT);
     expect(stream.dataOf('count')).toEqual([1, 2]);
     back.cut();
-    await between.stop();
   });
 });
 
@@ -116,6 +117,8 @@ describe('deploy/nginx', () => {
   it('asks another gateway where one drains', async () => {
     const leaving = await start({ DRAIN_WINDOW_MS: '60000' });
     const between = await startNginx('deployed', [leaving.port, second.port]);
+    onTestFinished(() => between.stop());
+    onTestFinished(() => leaving.stop());
     const held = await EventStream.open(`${leaving.url}/sse`, bearer('fay'));
     await held.frame('$welcome');
     leaving.child.kill('SIGTERM');
@@ -126,7 +129,6 @@ describe('deploy/nginx', () => {
     );
     expect(streams.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     for (const stream of [held, ...streams]) stream.cut();
-    await Promise.all([leaving.stop(), between.stop()]);
   });
 
   it('logs neither tickets nor proofs', async () => {
@@ -145,9 +147,9 @@ describe('deploy/nginx', () => {
 describe('nginx’s defaults', () => {
   it('make a WebSocket’s upgrade a plain request, which is told so', async () => {
     const nginx = await startNginx('bare', [first.port]);
+    onTestFinished(() => nginx.stop());
     const opened = openClient(`ws://127.0.0.1:${nginx.port}/ws`, { token: tokenFor('ida') });
     await expect(opened).rejects.toMatchObject({ name: 'UpgradeRefused', status: 426 });
-    await nginx.stop();
   });
 });
 
