@@ -39,7 +39,12 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
     this.#events = new Emitter(report);
     this.#states = new Listeners(report);
     const { codec = JSON_CODEC } = options;
-    const setup = { credentials: this.#credentials, codec, ...platformOf(options), report };
+    const setup = {
+      credentials: this.#credentials,
+      codec,
+      ...platformOf(options, this.#credentials.url),
+      report,
+    };
     this.#connection = new Connection(setup, {
       open: ({ expiresAt }) => this.#opened(expiresAt),
       frame: (frame) => this.#receive(frame),

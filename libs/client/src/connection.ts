@@ -82,6 +82,7 @@ export class Connection {
   }
 
   #opened(welcome: Welcome): void {
+    this.#setup.plan.welcomed();
     const state: RealtimeState = { status: 'open', welcome };
     this.#state = state;
     this.#events.open(welcome);
@@ -89,7 +90,10 @@ export class Connection {
   }
 
   #ended(ending: Ending): void {
-    const step = nextStep(ending, this.#tries);
+    const change = this.#setup.plan.ended(ending);
+    if (change === 'now') return this.#attempt();
+    const { answer, ...lost } = ending;
+    const step = nextStep(change === 'next' || !answer ? lost : ending, this.#tries);
     if (step.action === 'stop') return this.#stopped(step.cause);
     this.#tries = step.tries;
     this.#waitFor(step);

@@ -1,5 +1,5 @@
 import { BEARER_SUBPROTOCOL_PREFIX, JSON_SUBPROTOCOL } from '@aerie/protocol';
-import type { DryRunRequest } from './dry-run.js';
+import type { HttpRequest } from './dry-run.js';
 
 /** How a token reaches the server. `query` needs a token that lives at most 60 s and ends up in proxies' logs. */
 export type TokenVia = 'message' | 'subprotocol' | 'query';
@@ -37,6 +37,7 @@ export class Credentials {
   readonly #kind: CredentialKind;
   readonly #via: TokenVia;
   readonly #fetchValue: () => string | Promise<string>;
+  #latest = '';
 
   /** @throws TypeError for something that is no URL. */
   constructor(url: string | URL, options: CredentialOptions) {
@@ -44,6 +45,15 @@ export class Credentials {
     this.#kind = options.token ? 'token' : options.ticket ? 'ticket' : 'cookie';
     this.#via = options.tokenVia ?? 'message';
     this.#fetchValue = options.token ?? options.ticket ?? (() => '');
+  }
+
+  get url(): URL {
+    return new URL(this.#url);
+  }
+
+  /** What was obtained last; empty for a cookie. */
+  get latest(): string {
+    return this.#latest;
   }
 
   /** Whether `$auth` can renew a session; a cookie is renewed by opening again. */
@@ -57,7 +67,7 @@ export class Credentials {
   }
 
   async obtain(): Promise<string> {
-    return this.#fetchValue();
+    return (this.#latest = await this.#fetchValue());
   }
 
   authData(value: string): AuthData {
@@ -76,14 +86,33 @@ export class Credentials {
   }
 
   /** The attempt once more, with what it carried: a first message comes later, and its server may take none. */
-  dryRun(value: string): DryRunRequest {
-    const url = this.#address(value);
-    url.protocol = url.protocol === 'wss:' ? 'https:' : 'http:';
+  dryRun(value: string): HttpRequest {
+    return this.#request(this.#address(value), this.#inHeader ? value : '');
+  }
+
+  /**
+   * A request to another address of the same server, given relative to the WebSocket's. A token stands in a header; a
+   * ticket only where it is named, as it serves once.
+   */
+  request(target: string | URL, ticket = ''): HttpRequest {
+    const url = new URL(target, this.#httpUrl(this.#url));
+    if (url.search === '') url.search = this.#url.search;
+    if (ticket && this.singleUse) url.searchParams.set('ticket', ticket);
+    return this.#request(url, this.#kind === 'token' ? this.#latest : '');
+  }
+
+  #request(url: URL, bearer: string): HttpRequest {
     return {
-      url: url.href,
-      headers: this.#inHeader ? { authorization: `Bearer ${value}` } : {},
+      url: this.#httpUrl(url).href,
+      headers: bearer ? { authorization: `Bearer ${bearer}` } : {},
       credentials: this.#kind === 'cookie' ? 'include' : 'same-origin',
     };
+  }
+
+  #httpUrl(address: URL): URL {
+    const url = new URL(address);
+    url.protocol = url.protocol.replace('ws', 'http');
+    return url;
   }
 
   get #inHeader(): boolean {

@@ -11,7 +11,7 @@ export interface DryRunAnswer {
   readonly retryAfterMs?: number;
 }
 
-export interface DryRunRequest {
+export interface HttpRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly credentials: 'include' | 'omit' | 'same-origin';
@@ -27,7 +27,7 @@ interface DryRunOptions {
  * is no answer to be had: network down, no CORS, 10 s passed.
  */
 export async function askWhy(
-  request: DryRunRequest,
+  request: HttpRequest,
   options: DryRunOptions,
 ): Promise<DryRunAnswer | undefined> {
   const { url, ...init } = request;
@@ -36,10 +36,15 @@ export async function askWhy(
     // Redirects stay unfollowed: a credential must not travel on to another address.
     const response = await options.fetch(url, { ...init, signal, cache: 'no-store', redirect: 'manual' });
     if (response.status === 0) return undefined;
-    return { status: response.status, ...(await readRefusal(response)), ...readRetryAfter(response) };
+    return await answerOf(response);
   } catch {
     return undefined;
   }
+}
+
+/** Reads what a server answered instead of what it was asked for. */
+export async function answerOf(response: Response): Promise<DryRunAnswer> {
+  return { status: response.status, ...(await readRefusal(response)), ...readRetryAfter(response) };
 }
 
 async function readRefusal(response: Response): Promise<{ error?: ErrorBody }> {

@@ -15,4 +15,15 @@ export type { RealtimeOptions } from './options.js';
 export type { PresenceChange } from './presence-replica.js';
 export type { PublishOptions } from './publisher.js';
 export type { Cause, RealtimeState } from './state.js';
+export type {
+  Fallbacks,
+  PlannedEnding,
+  PlanStep,
+  TransportKind,
+  TransportPlan,
+  Wire,
+  WireClose,
+  WireEvents,
+  WireSetup,
+} from './wire.js';
 export type { WebSocketConstructor, WebSocketLike } from './web-socket.js';

@@ -2,6 +2,7 @@ import { closeAdvice, errorCodeOfStatus, type ErrorBody } from '@aerie/protocol'
 import { backoffMs } from './backoff.js';
 import type { DryRunAnswer } from './dry-run.js';
 import type { Cause } from './state.js';
+import type { Reached } from './wire.js';
 
 /** A connection that stayed open this long makes the next back-off start from the beginning. */
 export const STABLE_MS = 10_000;
@@ -30,6 +31,8 @@ export interface Ending {
   readonly remainderMs?: number;
   /** What the server answered to the question why the open failed. */
   readonly answer?: DryRunAnswer;
+  /** How far it came; absent where there was no credential to try with. */
+  readonly reached?: Reached;
 }
 
 /** What is remembered from attempt to attempt. */

@@ -84,7 +84,7 @@ export function readWelcome(data: unknown): Welcome {
   };
 }
 
-function text(value: unknown, fallback = ''): string {
+export function text(value: unknown, fallback = ''): string {
   return typeof value === 'string' ? value : fallback;
 }
 

@@ -8,12 +8,12 @@ import { Liveness } from './liveness.js';
 import { ReconnectNotices } from './reconnect-notices.js';
 import type { Ending } from './reconnect-policy.js';
 import { isFields, readFrame, readWelcome, type ServerFrame } from './server-frame.js';
-import type { WebSocketConstructor, WebSocketLike } from './web-socket.js';
+import type { Reached, TransportPlan, Wire, WireClose } from './wire.js';
 
 export interface TransportSetup {
   readonly credentials: Credentials;
   readonly codec: Codec;
-  readonly webSocket: WebSocketConstructor;
+  readonly plan: TransportPlan;
   readonly fetch: typeof globalThis.fetch;
   /** From the start of an attempt to `$welcome`. */
   readonly connectTimeoutMs: number;
@@ -30,14 +30,15 @@ export interface TransportEvents {
 const MAX_EARLY_FRAMES = 100;
 const LOST = { code: 1006, reason: '' };
 
-/** One attempt and what comes of it: credential, socket, `$auth`, `$welcome`, frames, end, and the question why. */
+/** One attempt and what comes of it: credential, wire, `$welcome`, frames, end, and the question why. */
 export class Transport {
   readonly #setup: TransportSetup;
   readonly #events: TransportEvents;
   readonly #abort = new AbortController();
   readonly #notices = new ReconnectNotices();
   readonly #deadline: ReturnType<typeof setTimeout>;
-  #socket: WebSocketLike | undefined;
+  #wire: Wire | undefined;
+  #reached: Reached | undefined;
   #liveness: Liveness | undefined;
   #credential = '';
   /** What the application sent before `$welcome`: a gateway's `handleConnection` greets its client. */
@@ -58,24 +59,24 @@ export class Transport {
 
   /** Bytes that `send` took and the network did not yet. */
   get bufferedBytes(): number {
-    return this.#socket?.bufferedAmount ?? 0;
+    return this.#wire?.bufferedBytes ?? 0;
   }
 
   /** What the codec wrote, in the subprotocol that the server chose. */
   translate(encoded: Encoded): Encoded {
-    return this.#setup.codec.translate(encoded, this.#socket?.protocol ?? '');
+    return this.#setup.codec.translate(encoded, this.#wire?.protocol ?? '');
   }
 
   /** Sends what was translated. */
   send(data: Encoded): void {
-    this.#socket?.send(data);
+    this.#wire?.send(data);
   }
 
   /** Says goodbye. No event follows. */
   close(): void {
     this.#release();
     this.#abort.abort();
-    this.#socket?.close(1000);
+    this.#wire?.close();
   }
 
   async #open(): Promise<void> {
@@ -88,18 +89,19 @@ export class Transport {
   }
 
   #connect(): void {
-    const { credentials, codec, webSocket } = this.#setup;
-    const { url, protocols, firstMessage } = credentials.socketAddress(this.#credential, codec.subprotocols);
-    const socket = new webSocket(url, protocols);
-    socket.binaryType = 'arraybuffer';
-    this.#socket = socket;
-    socket.addEventListener('open', () => {
-      if (firstMessage && !this.#ended) this.#say({ event: SYSTEM.auth, data: firstMessage, id: 0 });
-    });
-    socket.addEventListener('message', ({ data }) => this.#receive(data));
-    // `close` follows and says it all; `ws` would throw without a listener.
-    socket.addEventListener('error', () => undefined);
-    socket.addEventListener('close', (close) => this.#end(close));
+    const { plan, ...setup } = this.#setup;
+    this.#reached = 'nothing';
+    this.#wire = plan.current.open(
+      { ...setup, credential: this.#credential },
+      {
+        opened: () => (this.#reached = 'opened'),
+        received: (data) => this.#receive(data),
+        alive: () => this.#liveness?.heard(),
+        closed: (close) => this.#end(close),
+      },
+    );
+    // Its owner may have said goodbye while it was being made.
+    if (this.#ended) this.#wire.drop();
   }
 
   /** The application had no credential: its error code decides like the same answer of the server. */
@@ -134,6 +136,7 @@ export class Transport {
     clearTimeout(this.#deadline);
     const welcome = readWelcome(data);
     this.#welcomedAt = performance.now();
+    this.#reached = 'welcomed';
     this.#liveness = new Liveness(welcome.heartbeat, {
       ping: () => this.#ping(),
       dead: () => this.#end({ ...LOST, reason: 'no sign of life' }),
@@ -152,10 +155,10 @@ export class Transport {
     this.send(this.translate(this.#setup.codec.encode(message)));
   }
 
-  #end({ code, reason }: { readonly code: number; readonly reason: string }): void {
+  #end({ code, reason, answer }: WireClose): void {
     if (this.#ended) return;
     this.#release();
-    this.#drop();
+    this.#wire?.drop();
     const openMs = this.#welcomedAt === undefined ? {} : { openMs: performance.now() - this.#welcomedAt };
     const ending: Ending = {
       code,
@@ -163,8 +166,12 @@ export class Transport {
       ...openMs,
       ...this.#notices.remainder(),
       ...(this.#error && { error: this.#error }),
+      ...(answer && { answer }),
+      ...(this.#reached && { reached: this.#reached }),
     };
-    if (code === LOST.code && this.#welcomedAt === undefined) void this.#askThenEnd(ending);
+    const unexplained =
+      code === LOST.code && this.#welcomedAt === undefined && this.#wire?.hidesRefusals !== false;
+    if (unexplained) void this.#askThenEnd(ending);
     else this.#events.end(ending);
   }
 
@@ -179,11 +186,6 @@ export class Transport {
     const credential = credentials.singleUse ? await credentials.obtain().catch(() => '') : this.#credential;
     if (this.#abort.signal.aborted) return undefined;
     return askWhy(credentials.dryRun(credential), { fetch, signal: this.#abort.signal });
-  }
-
-  #drop(): void {
-    if (this.#socket?.terminate) this.#socket.terminate();
-    else this.#socket?.close();
   }
 
   #release(): void {

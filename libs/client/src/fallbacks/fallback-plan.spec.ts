@@ -1,0 +1,137 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { PlannedEnding, TransportKind } from '../wire.js';
+import { fallbacks } from './fallbacks.js';
+import { longPolling } from './long-polling.js';
+import { sse } from './sse.js';
+import type { TransportStorage } from './transport-memory.js';
+
+const webSocket: TransportKind = {
+  name: 'websocket',
+  open: () => {
+    throw new Error('nothing is opened here');
+  },
+};
+const URL_OF_ALL = new URL('wss://example.com/ws');
+
+function storage(): TransportStorage & { readonly items: Map<string, string> } {
+  const items = new Map<string, string>();
+  return {
+    items,
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
+  };
+}
+
+function plan(where = storage()) {
+  return fallbacks({ transports: [sse(), longPolling()], storage: where })(webSocket, URL_OF_ALL);
+}
+
+function refuse(): never {
+  throw new Error('SecurityError');
+}
+
+function failed(ending: Partial<PlannedEnding> = {}): PlannedEnding {
+  return { code: 1006, reached: 'nothing', ...ending };
+}
+
+describe('which transport is next', () => {
+  it('is at once another one where the server would have taken the WebSocket', () => {
+    const one = plan();
+    expect(one.ended(failed({ answer: { status: 426 } }))).toBe('now');
+    expect(one.current.name).toBe('sse');
+  });
+
+  it('is at once another one where a WebSocket opened and was cut before it was welcomed', () => {
+    const one = plan();
+    expect(one.ended(failed({ reached: 'opened' }))).toBe('now');
+    expect(one.current.name).toBe('sse');
+  });
+
+  it('is another one after two WebSockets in a row that nobody answered', () => {
+    const one = plan();
+    expect([one.ended(failed()), one.current.name]).toEqual(['stay', 'websocket']);
+    expect([one.ended(failed()), one.current.name]).toEqual(['next', 'sse']);
+  });
+
+  it.each([401, 403, 404, 429, 500, 503])('is the same after a refusal: %i', (status) => {
+    const one = plan();
+    for (let attempt = 0; attempt < 5; attempt += 1)
+      expect(one.ended(failed({ answer: { status } }))).toBe('stay');
+    expect(one.current.name).toBe('websocket');
+  });
+
+  it('is the same without a credential, and after a close that has a code', () => {
+    const one = plan();
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      one.ended({ code: 1006 });
+      one.ended(failed({ code: 4001, reached: 'opened' }));
+    }
+    expect(one.current.name).toBe('websocket');
+  });
+
+  it('is the same after a connection that was welcomed', () => {
+    const one = plan();
+    one.welcomed();
+    for (let attempt = 0; attempt < 5; attempt += 1) one.ended(failed({ reached: 'welcomed' }));
+    expect(one.current.name).toBe('websocket');
+  });
+
+  it('goes round all of them, past one that is not served, and hurries no second time', () => {
+    const one = plan();
+    one.ended(failed({ answer: { status: 426 } }));
+    expect([one.ended(failed({ answer: { status: 404 } })), one.current.name]).toEqual([
+      'now',
+      'long-polling',
+    ]);
+    expect([one.ended(failed({ answer: { status: 404 } })), one.current.name]).toEqual(['next', 'websocket']);
+  });
+
+  it.each([401, 403, 503])('stays with a fallback that is refused: %i', (status) => {
+    const one = plan();
+    one.ended(failed({ answer: { status: 426 } }));
+    expect(one.ended(failed({ answer: { status } }))).toBe('stay');
+    expect(one.current.name).toBe('sse');
+  });
+});
+
+describe('what worked', () => {
+  it('is remembered for the next client, per address, until an hour is over', () => {
+    vi.useFakeTimers();
+    try {
+      const where = storage();
+      const one = plan(where);
+      one.ended(failed({ answer: { status: 426 } }));
+      one.welcomed();
+      expect(plan(where).current.name).toBe('sse');
+      const elsewhere = fallbacks({ storage: where })(webSocket, new URL('wss://other.example/ws'));
+      expect(elsewhere.current.name).toBe('websocket');
+      vi.advanceTimersByTime(3_599_000);
+      one.welcomed();
+      expect(plan(where).current.name).toBe('sse');
+      vi.advanceTimersByTime(2_000);
+      expect(plan(where).current.name).toBe('websocket');
+      one.ended(failed({ reached: 'welcomed' }));
+      expect(one.current.name).toBe('websocket');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('is forgotten when a WebSocket works again', () => {
+    const where = storage();
+    const one = plan(where);
+    one.ended(failed({ answer: { status: 426 } }));
+    one.welcomed();
+    const other = fallbacks({ storage: where, transports: [] })(webSocket, URL_OF_ALL);
+    other.welcomed();
+    expect(where.items.size).toBe(0);
+  });
+
+  it('costs nothing where the storage is forbidden', () => {
+    const one = plan({ ...storage(), getItem: refuse, setItem: refuse, removeItem: refuse });
+    one.ended(failed({ answer: { status: 426 } }));
+    expect(() => one.welcomed()).not.toThrow();
+    expect(one.current.name).toBe('sse');
+  });
+});

@@ -1,0 +1,65 @@
+import type { PlannedEnding, PlanStep, TransportKind, TransportPlan } from '../wire.js';
+import type { TransportMemory } from './transport-memory.js';
+
+/** So many WebSockets in a row that nobody answered mean that something between swallows them. */
+const SILENT_ATTEMPTS = 2;
+const WOULD_HAVE_OPENED = 426;
+/** A server, or what stands before it, that doesn't have this transport. */
+const NOT_SERVED = [404, 405, 501];
+
+/**
+ * The WebSocket first, the fallbacks behind it in their order, and round again. Only what points at the transport moves
+ * on: an open that the server would have allowed, one that nobody answered, one that brought no `$welcome`. A refusal
+ * stays where it is, as it would be the same everywhere.
+ */
+export class FallbackPlan implements TransportPlan {
+  readonly #kinds: readonly TransportKind[];
+  readonly #memory: TransportMemory;
+  #index: number;
+  #silent = 0;
+
+  /** @param kinds The WebSocket, then what stands in for it. */
+  constructor(kinds: readonly TransportKind[], memory: TransportMemory) {
+    this.#kinds = kinds;
+    this.#memory = memory;
+    this.#index = this.#remembered;
+  }
+
+  get current(): TransportKind {
+    return this.#kinds[this.#index] as TransportKind;
+  }
+
+  welcomed(): void {
+    this.#silent = 0;
+    if (this.#index === 0) this.#memory.forget();
+    else this.#memory.remember(this.current.name);
+  }
+
+  ended(ending: PlannedEnding): PlanStep {
+    if (ending.reached === 'welcomed') {
+      this.#index = this.#index === 0 ? 0 : this.#remembered;
+      return 'stay';
+    }
+    if (ending.reached === undefined || ending.code !== 1006) return 'stay';
+    if (!this.#isToBlame(ending)) return 'stay';
+    this.#silent = 0;
+    this.#index = (this.#index + 1) % this.#kinds.length;
+    // Where nobody answers, nobody may be there: no reason to hurry. Nor after one round of all.
+    return this.#index > 0 && (ending.answer || ending.reached === 'opened') ? 'now' : 'next';
+  }
+
+  #isToBlame({ answer, reached }: PlannedEnding): boolean {
+    if (this.#index > 0) return !answer || NOT_SERVED.includes(answer.status);
+    if (answer) return answer.status === WOULD_HAVE_OPENED;
+    this.#silent += 1;
+    return reached === 'opened' || this.#silent >= SILENT_ATTEMPTS;
+  }
+
+  get #remembered(): number {
+    const name = this.#memory.recall();
+    return Math.max(
+      0,
+      this.#kinds.findIndex((kind) => kind.name === name),
+    );
+  }
+}

@@ -1,0 +1,28 @@
+import type { Fallbacks, TransportKind } from '../wire.js';
+import { FallbackPlan } from './fallback-plan.js';
+import { longPolling } from './long-polling.js';
+import { sse } from './sse.js';
+import { defaultStorage, TransportMemory, type TransportStorage } from './transport-memory.js';
+
+const HOUR_MS = 3_600_000;
+
+export interface FallbackOptions {
+  /** What is tried behind the WebSocket, in this order. Default: `[sse(), longPolling()]`. */
+  readonly transports?: readonly TransportKind[];
+  /** How long what worked is preferred before a new attempt begins with the WebSocket again. Default: an hour. */
+  readonly preferMs?: number;
+  /** Where that is kept. Default: the page's `localStorage`, else this process. */
+  readonly storage?: TransportStorage;
+}
+
+/** For the option `fallbacks`: connects by plain HTTP where a WebSocket can't be had. */
+export function fallbacks({
+  transports = [sse(), longPolling()],
+  preferMs = HOUR_MS,
+  storage = defaultStorage(),
+}: FallbackOptions = {}): Fallbacks {
+  return (webSocket, url) => {
+    const memory = new TransportMemory(url.host + url.pathname, { storage, preferMs });
+    return new FallbackPlan([webSocket, ...transports], memory);
+  };
+}

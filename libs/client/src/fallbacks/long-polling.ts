@@ -1,0 +1,90 @@
+import { backoffMs } from '../backoff.js';
+import { isFields, text } from '../server-frame.js';
+import type { TransportKind } from '../wire.js';
+import { HttpWire, type HttpTransportOptions } from './http-wire.js';
+import { sleep } from './sleep.js';
+
+/** A server answers within 25 s; what takes longer than this was lost on the way. */
+const POLL_MS = 40_000;
+/** As long as a server keeps a connection that nobody polls. */
+const GIVE_UP_MS = 30_000;
+const TRIED_AGAIN = [429, 502, 503, 504];
+
+/** Long polling: one request after the other, each held until there are frames. Works wherever plain HTTP does. */
+export function longPolling(options: HttpTransportOptions = {}): TransportKind {
+  return {
+    name: 'long-polling',
+    open: (setup, events) => {
+      const wire = new LongPollingWire(setup, events, options);
+      void wire.run();
+      return wire;
+    },
+  };
+}
+
+interface Batch {
+  readonly cursor: string;
+  readonly frames: readonly unknown[];
+}
+
+class LongPollingWire extends HttpWire {
+  readonly #url: string | URL;
+
+  constructor(...[setup, events, options]: ConstructorParameters<typeof HttpWire>) {
+    super(setup, events, options);
+    this.#url = options.url ?? 'poll';
+  }
+
+  async run(): Promise<void> {
+    const response = await this.enter(this.#url, 'application/json');
+    if (!response) return;
+    this.events.opened();
+    let batch = await this.#read(response);
+    while (batch && this.#pass(batch)) batch = await this.#next(batch.cursor);
+    if (!this.signal.aborted) this.lost();
+  }
+
+  protected override leave(): void {
+    // What is left open ends by itself, only later.
+    const signal = AbortSignal.timeout(GIVE_UP_MS);
+    void this.ask(this.#url, { method: 'DELETE', keepalive: true, signal });
+  }
+
+  #pass({ frames }: Batch): boolean {
+    this.events.alive();
+    return frames.every(
+      (frame) => !this.signal.aborted && this.take(typeof frame === 'string' ? frame : JSON.stringify(frame)),
+    );
+  }
+
+  /** The batch behind the cursor. To ask again with the same cursor is safe: it brings the same batch. */
+  async #next(cursor: string): Promise<Batch | undefined> {
+    const startedAt = performance.now();
+    for (let attempt = 0; !this.signal.aborted; attempt += 1) {
+      const response = await this.#poll(cursor);
+      if (response?.ok) {
+        const batch = await this.#read(response);
+        if (batch) return batch;
+      } else if (response && !TRIED_AGAIN.includes(response.status)) return undefined;
+      if (attempt > 0 && performance.now() - startedAt > GIVE_UP_MS) return undefined;
+      await sleep(backoffMs(attempt), this.signal);
+    }
+    return undefined;
+  }
+
+  #poll(cursor: string): Promise<Response | undefined> {
+    const { url } = this.setup.credentials.request(this.#url);
+    const target = new URL(url);
+    target.searchParams.set('cursor', cursor);
+    return this.ask(target, { signal: AbortSignal.any([this.signal, AbortSignal.timeout(POLL_MS)]) });
+  }
+
+  async #read(response: Response): Promise<Batch | undefined> {
+    const body: unknown = await response.json().catch(() => undefined);
+    if (!isFields(body) || !Array.isArray(body['frames'])) return undefined;
+    const { connection, cursor, id, frames } = body;
+    if (typeof connection === 'string') this.connection ||= connection;
+    if (typeof id === 'string') this.id = id;
+    return { cursor: typeof cursor === 'number' ? String(cursor) : text(cursor), frames };
+  }
+}

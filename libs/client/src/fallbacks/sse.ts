@@ -1,0 +1,50 @@
+import { SYSTEM } from '@aerie/protocol';
+import type { TransportKind } from '../wire.js';
+import { EventStream } from './event-stream.js';
+import { HttpWire, type HttpTransportOptions } from './http-wire.js';
+
+/** Server-sent events, read by `fetch`: a response that goes on. At most 32 channels with a history on one connection. */
+export function sse(options: HttpTransportOptions = {}): TransportKind {
+  return {
+    name: 'sse',
+    open: (setup, events) => {
+      const wire = new SseWire(setup, events, options);
+      void wire.run(options.url ?? 'sse');
+      return wire;
+    },
+  };
+}
+
+class SseWire extends HttpWire {
+  async run(target: string | URL): Promise<void> {
+    const response = await this.enter(target, 'text/event-stream');
+    if (!response?.body) return;
+    this.events.opened();
+    const reader = response.body.getReader();
+    try {
+      await this.#read(reader);
+    } catch {
+      // Cut, dropped, or not what it said it is: it is over.
+    } finally {
+      this.lost();
+      this.drop();
+    }
+  }
+
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    const state = { open: true };
+    const stream = new EventStream({
+      data: (text) => (state.open &&= this.take(text)),
+      id: (id) => (this.id = id),
+      retry: (afterMs) =>
+        this.events.received(JSON.stringify({ event: SYSTEM.reconnect, data: { afterMs, reason: 'retry' } })),
+    });
+    const decoder = new TextDecoder();
+    while (state.open) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      this.events.alive();
+      stream.push(decoder.decode(value, { stream: true }));
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RealtimeError, type RealtimeClient, type RealtimeOptions } from '@aerie/client';
+import { fallbacks, sse } from '@aerie/client/fallbacks';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Clients, type Events, when } from './support/clients.js';
+import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { HttpFront } from './support/http-front.js';
+import { type RedisServer, startRedis } from './support/redis-server.js';
+
+const CHANNELS = JSON.stringify({
+  channels: [
+    {
+      pattern: 'room:{id}',
+      subscribe: 'authenticated',
+      publish: 'authenticated',
+      history: { size: 1_000, ttlMs: 60_000 },
+    },
+  ],
+});
+const WAIT = { timeout: 20_000 };
+const clients = new Clients();
+let redis: RedisServer;
+let first: RunningGateway;
+let second: RunningGateway;
+let front: HttpFront;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  const env = { REDIS_URL: redis.url, CHANNELS, HEARTBEAT_INTERVAL_MS: '1000', HEARTBEAT_TIMEOUT_MS: '2000' };
+  [first, second] = await Promise.all([startGateway(env), startGateway(env)]);
+  front = await HttpFront.start(first.port);
+});
+afterEach(() => {
+  clients.closeAll();
+  front.upgrades = 'pass';
+  front.missing = [];
+  front.target = first.port;
+  front.seen.length = 0;
+});
+afterAll(async () => {
+  await front?.stop();
+  await Promise.all([first?.stop(), second?.stop()]);
+  await redis?.stop();
+});
+
+function memory(): Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
+  };
+}
+
+function open(options: RealtimeOptions): Promise<RealtimeClient<Events>> {
+  return clients.open(front.ws, {
+    fallbacks: fallbacks({ storage: memory(), transports: [sse()] }),
+    ...options,
+  });
+}
+
+const token = (): string => tokenFor('alice');
+
+describe('where WebSockets are not let through', () => {
+  it.each(['reset', 'cut'] as const)('connects by server-sent events: %s', async (upgrades) => {
+    front.upgrades = upgrades;
+    const client = await open({ token });
+    expect(client.state).toMatchObject({ welcome: { transport: 'sse', user: 'alice' } });
+  });
+
+  it('does all that it does by WebSocket, with a ticket as well', async () => {
+    front.upgrades = 'reset';
+    const client = await open({ ticket: () => first.ticket(tokenFor('bob')) });
+    const room = client.channel('room:all');
+    const heard: number[] = [];
+    room.on('say', (data) => heard.push(data));
+    expect(await room.subscribe()).toMatchObject({ channel: 'room:all', offset: 0 });
+    for (const count of [1, 2, 3]) await room.publish('say', count);
+    await vi.waitFor(() => expect(heard).toEqual([1, 2, 3]), WAIT);
+    await room.unsubscribe();
+    await expect(client.channel('closed:1').subscribe()).rejects.toMatchObject({ code: 'forbidden' });
+    // Calls land on whichever node: the connection stays where it is.
+    front.target = second.port;
+    await client.channel('room:all').publish('say', 4);
+    expect(client.state.status).toBe('open');
+  });
+
+  it('stays open while nothing is said, and is gone from the server after a goodbye', async () => {
+    front.upgrades = 'reset';
+    await vi.waitFor(async () => expect(await first.connections()).toBe(0), WAIT);
+    const client = await open({ token });
+    await sleep(4_000);
+    expect(client.state.status).toBe('open');
+    expect(await first.connections()).toBe(1);
+    client.close();
+    await vi.waitFor(async () => expect(await first.connections()).toBe(0), WAIT);
+  });
+});
+
+describe('a channel with a history', () => {
+  it('brings everything once and in order, whatever the transport and the node become', async () => {
+    const client = await open({ token });
+    expect(client.state).toMatchObject({ welcome: { transport: 'websocket' } });
+    const heard: number[] = [];
+    const room = client.channel('room:moves');
+    room.on('say', (data) => heard.push(data));
+    const resyncs: unknown[] = [];
+    room.onResync((resync) => resyncs.push(resync));
+    await room.subscribe();
+    let last = 0;
+    const published = { over: false };
+    const publishing = (async () => {
+      for (; !published.over; await sleep(10))
+        await second.api('publish', { channel: 'room:moves', event: 'say', data: (last += 1) });
+    })();
+    for (const [upgrades, target] of [
+      ['reset', second],
+      ['reset', first],
+      ['reset', second],
+    ] as const) {
+      const until = last + 20;
+      await vi.waitFor(() => expect(heard.at(-1)).toBeGreaterThan(until), WAIT);
+      front.upgrades = upgrades;
+      front.target = target.port;
+      front.cut();
+      await when(client, 'waiting');
+      await when(client, 'open');
+      expect(client.state).toMatchObject({ welcome: { transport: 'sse' } });
+    }
+    published.over = true;
+    await publishing;
+    await vi.waitFor(() => expect(heard.at(-1)).toBe(last), WAIT);
+    expect(heard).toEqual(Array.from({ length: last }, (_, index) => index + 1));
+    expect(resyncs).toEqual([]);
+  });
+});
+
+describe('a refusal', () => {
+  it('is none of the transport: no fallback is tried', async () => {
+    const client = clients.create(front.ws, {
+      token: () => 'nonsense',
+      tokenVia: 'subprotocol',
+      fallbacks: fallbacks({ storage: memory() }),
+    });
+    client.connect();
+    const { cause } = await when(client, 'stopped');
+    expect(cause.reason).toBe('unauthenticated');
+    expect(front.seen.filter((one) => /sse|poll/.test(one))).toEqual([]);
+  });
+
+  it('ends a fallback as it would end a WebSocket', async () => {
+    front.upgrades = 'reset';
+    const client = clients.create(front.ws, {
+      token: () => {
+        throw new RealtimeError({ code: 'forbidden', message: 'signed out' });
+      },
+      fallbacks: fallbacks({ storage: memory() }),
+    });
+    client.connect();
+    expect((await when(client, 'stopped')).cause.reason).toBe('forbidden');
+    expect(front.seen).toEqual([]);
+  });
+});
