@@ -16,6 +16,18 @@ describe('the id of an event', () => {
     });
   });
 
+  it('keeps the places that the client came with until its channels are subscribed again', () => {
+    const id = new EventId(
+      () => '',
+      new Map([
+        ['a', { epoch: 'e', offset: 1 }],
+        ['b', { epoch: 'e', offset: 2 }],
+      ]),
+    );
+    id.move('a', { epoch: 'e', offset: 5 });
+    expect(id.toString()).toBe(';a/e/5;b/e/2');
+  });
+
   it('forgets a channel that was left', () => {
     const id = new EventId(() => '');
     id.move('room:7', { epoch: 'e', offset: 3 });
@@ -30,6 +42,7 @@ describe('the id of an event', () => {
     ';',
     ';room:7',
     ';room:7/e',
+    ';room:7/e\n/1',
     ';room:7/e/x',
     ';room:7/e/-1',
     ';room 7/e/1',

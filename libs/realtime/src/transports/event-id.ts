@@ -2,6 +2,8 @@ import { isChannelName, isPosition, type Position } from '@aerie/protocol';
 
 /** Past it a header would not be read by most servers. */
 const MAX_ID_BYTES = 14 * 1024;
+/** What stands in an id must not be able to end its line. */
+const EPOCH = /^[\w.-]+$/;
 
 /** What a client came back with. */
 export interface Whereabouts {
@@ -18,8 +20,17 @@ export interface Whereabouts {
 export class EventId {
   readonly #positions = new Map<string, Position>();
 
-  /** @param proof What stands for the session as it is now; empty where none is needed. */
-  constructor(private readonly proof: () => string) {}
+  /**
+   * @param proof What stands for the session as it is now; empty where none is needed.
+   * @param earlier Where the client's channels stood when it came: one that is not subscribed again yet stays there, or a
+   * client that is cut meanwhile would lose its place.
+   */
+  constructor(
+    private readonly proof: () => string,
+    earlier: ReadonlyMap<string, Position> = new Map(),
+  ) {
+    for (const [channel, position] of earlier) this.move(channel, position);
+  }
 
   /** A channel stands at a position; without one, the client has left it. Whether that was news. */
   move(channel: string, position: Position | undefined): boolean {
@@ -41,9 +52,10 @@ export function readEventId(text: string): Whereabouts | undefined {
   const [proof = '', ...parts] = text.split(';');
   const positions = new Map<string, Position>();
   for (const part of parts) {
-    const [channel = '', epoch, offset, ...more] = part.split('/');
+    const [channel = '', epoch = '', offset, ...more] = part.split('/');
     const position = { epoch, offset: Number(offset) };
-    if (more.length > 0 || !isChannelName(channel) || !isPosition(position)) return undefined;
+    if (more.length > 0 || !isChannelName(channel) || !EPOCH.test(epoch) || !isPosition(position))
+      return undefined;
     positions.set(channel, position);
   }
   return { proof, positions };

@@ -41,7 +41,10 @@ export async function subscribeAll(
     const outcome = await channels.subscribe(connection, subscription, (beginning) =>
       tellBeginning(connection, channel, beginning),
     );
-    if (outcome instanceof Refusal) connection.emit(SYSTEM.subscribed, { channel, error: outcome.body });
+    if (!(outcome instanceof Refusal)) continue;
+    connection.emit(SYSTEM.subscribed, { channel, error: outcome.body });
+    // It may be refused for a moment only: then its place is kept.
+    if (outcome.status < 500) connection.mark(channel, undefined);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Logger } from '@nestjs/common';
 import type { ChannelMessages } from '../../channels/channel-messages.js';
-import { CLOSE } from '@aerie/protocol';
+import { CLOSE, type Position } from '@aerie/protocol';
 import type { OriginPolicy } from '../../handshake/origin.js';
 import type { ResumeProofs } from '../../handshake/resume-proofs.js';
 import type { SessionAuthentication } from '../../handshake/session-authentication.js';
@@ -23,6 +23,13 @@ export interface SseTransportOptions {
   readonly authentication: Pick<SessionAuthentication, 'comesBack'>;
   readonly proofs: Pick<ResumeProofs, 'of'>;
   readonly origins: Pick<OriginPolicy, 'corsHeaders'>;
+}
+
+/** What a stream begins with. */
+interface Beginning {
+  readonly wanted: readonly WantedChannel[];
+  /** Where its client's channels stood. */
+  readonly positions: ReadonlyMap<string, Position>;
 }
 
 /** What keeps proxies from collecting what should be on its way. */
@@ -53,17 +60,17 @@ export class SseTransport {
       if (wanted instanceof Refusal) return wanted;
       // A `HEAD` asks what a `GET` would be answered.
       if (context.request.method === 'HEAD') return { status: 200, headers: HEADERS };
-      this.#begin(arrival, context.response, wanted);
+      this.#begin(arrival, context.response, { wanted, positions: whereabouts.positions });
       return undefined;
     });
   }
 
-  #begin(arrival: Arrival, response: ServerResponse, wanted: readonly WantedChannel[]): void {
+  #begin(arrival: Arrival, response: ServerResponse, { wanted, positions }: Beginning): void {
     const { entrance, authentication, proofs, links, origins } = this.#options;
     const needsProof = !authentication.comesBack(arrival.request);
     let session = (): Arrival['session'] => arrival.session;
     const proof = (): string => proofs.of(session());
-    const wire = new SseWire(response, new EventId(() => (needsProof ? proof() : '')), proof);
+    const wire = new SseWire(response, new EventId(() => (needsProof ? proof() : ''), positions), proof);
     begin(response, { ...HEADERS, ...origins.corsHeaders(arrival.request) });
     const link = entrance.open(arrival, wire, {
       link: (client, ports) => {
