@@ -110,7 +110,7 @@ describe('the conformance suite', () => {
 
   it('ends on a server that speaks something else, and says so', async () => {
     const [verdict] = await verdictsOn('speaks no JSON', { only: ['welcome.fields'] });
-    const why = 'the server sent what is no JSON object';
+    const why = 'the server sent what is no JSON';
     expect(verdict).toMatchObject({ outcome: 'failed', why });
   });
 
