@@ -26,10 +26,17 @@ export class EventId {
    * client that is cut meanwhile would lose its place.
    */
   constructor(
-    private readonly proof: () => string,
+    readonly proof: () => string,
     earlier: ReadonlyMap<string, Position> = new Map(),
   ) {
     for (const [channel, position] of earlier) this.move(channel, position);
+  }
+
+  /** The part behind the proof. */
+  get places(): string {
+    let text = '';
+    for (const [channel, { epoch, offset }] of this.#positions) text += `;${channel}/${epoch}/${offset}`;
+    return text;
   }
 
   /** A channel stands at a position; without one, the client has left it. Whether that was news. */
@@ -40,9 +47,7 @@ export class EventId {
   }
 
   toString(): string {
-    const parts = [this.proof()];
-    for (const [channel, { epoch, offset }] of this.#positions) parts.push(`${channel}/${epoch}/${offset}`);
-    return parts.join(';');
+    return this.proof() + this.places;
   }
 }
 

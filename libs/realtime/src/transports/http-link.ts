@@ -1,5 +1,7 @@
 import type { Connection } from '../connections/connection.js';
-import { Link } from './link.js';
+import type { ClientFacade } from './client-facade.js';
+import type { HttpWire } from './http-wire.js';
+import { Link, type LinkPorts } from './link.js';
 
 /** Messages that a client sent beside its stream. */
 export interface SentMessages {
@@ -15,7 +17,13 @@ export type Taken =
 
 /** A link whose client sends by requests of their own, each of which may come twice. */
 export abstract class HttpLink extends Link {
+  readonly #wire: HttpWire;
   #lastSeq = 0;
+
+  constructor(wire: HttpWire, client: ClientFacade, ports: LinkPorts) {
+    super(client, ports);
+    this.#wire = wire;
+  }
 
   get connection(): Connection {
     return this.client.connection;
@@ -26,12 +34,9 @@ export abstract class HttpLink extends Link {
     if (seq !== undefined && seq <= this.#lastSeq) return { outcome: 'taken' };
     const expected = this.#lastSeq + 1;
     if (seq !== undefined && seq > expected) return { outcome: 'gap', expected };
-    if (this.full) return { outcome: 'full' };
+    if (this.#wire.paused) return { outcome: 'full' };
     this.#lastSeq = seq ?? this.#lastSeq;
     for (const message of messages) this.take(Buffer.from(message), false);
     return { outcome: 'taken' };
   }
-
-  /** Whether as much waits as may. */
-  protected abstract readonly full: boolean;
 }

@@ -16,6 +16,7 @@ import { ATTEMPT_SOURCES, type AttemptSources } from './attempt.js';
 import { Entrance } from './entrance.js';
 import { gatewayHome, gatewayPath } from './gateway-home.js';
 import { HttpDoor } from './http-door.js';
+import { HttpEntrance } from './http-entrance.js';
 import { HttpLinks } from './http-links.js';
 import { SseTransport } from './sse/sse-transport.js';
 import { TransportRoutes } from './transport-routes.js';
@@ -59,6 +60,18 @@ const links: FactoryProvider<HttpLinks> = {
     new HttpLinks({ registry, sessions, calls }),
 };
 
+const entrance: FactoryProvider<HttpEntrance> = {
+  provide: HttpEntrance,
+  inject: [Entrance, HttpLinks, ChannelMessages, SessionAuthentication, ResumeProofs],
+  useFactory: (
+    entry: Entrance,
+    held: HttpLinks,
+    channels: ChannelMessages,
+    authentication: SessionAuthentication,
+    proofs: ResumeProofs,
+  ) => new HttpEntrance({ entrance: entry, links: held, channels, authentication, proofs }),
+};
+
 const upstream: FactoryProvider<Upstream> = {
   provide: Upstream,
   inject: [REALTIME_OPTIONS, Caller, HttpLinks],
@@ -68,16 +81,9 @@ const upstream: FactoryProvider<Upstream> = {
 
 const sse: FactoryProvider<SseTransport> = {
   provide: SseTransport,
-  inject: [HttpDoor, Entrance, HttpLinks, ChannelMessages, SessionAuthentication, ResumeProofs, OriginPolicy],
-  useFactory: (
-    entry: HttpDoor,
-    entrance: Entrance,
-    held: HttpLinks,
-    channels: ChannelMessages,
-    authentication: SessionAuthentication,
-    proofs: ResumeProofs,
-    origins: OriginPolicy,
-  ) => new SseTransport({ door: entry, entrance, links: held, channels, authentication, proofs, origins }),
+  inject: [HttpDoor, HttpEntrance, OriginPolicy],
+  useFactory: (entry: HttpDoor, inside: HttpEntrance, origins: OriginPolicy) =>
+    new SseTransport({ door: entry, entrance: inside, origins }),
 };
 
 const routes: FactoryProvider<TransportRoutes> = {
@@ -118,7 +124,7 @@ export class RealtimeTransportsModule {
     return {
       module: RealtimeTransportsModule,
       imports,
-      providers: [options, door, links, upstream, sse, routes],
+      providers: [options, door, links, entrance, upstream, sse, routes],
     };
   }
 }

@@ -18,7 +18,7 @@ export class SseLink extends HttpLink implements Pulse {
   #isDead = false;
 
   constructor(wire: SseWire, client: ClientFacade, ports: LinkPorts) {
-    super(client, ports);
+    super(wire, client, ports);
     this.#wire = wire;
   }
 
@@ -47,10 +47,6 @@ export class SseLink extends HttpLink implements Pulse {
     this.#isDead = true;
     this.ports.metrics.heartbeatTimeouts.inc();
     this.client.connection.destroy();
-  }
-
-  protected override get full(): boolean {
-    return this.#wire.paused;
   }
 
   #closed(): void {

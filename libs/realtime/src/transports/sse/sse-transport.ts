@@ -1,35 +1,18 @@
 import type { ServerResponse } from 'node:http';
-import { Logger } from '@nestjs/common';
-import type { ChannelMessages } from '../../channels/channel-messages.js';
-import { CLOSE, type Position } from '@aerie/protocol';
 import type { OriginPolicy } from '../../handshake/origin.js';
-import type { ResumeProofs } from '../../handshake/resume-proofs.js';
-import type { SessionAuthentication } from '../../handshake/session-authentication.js';
 import type { Route, RouteContext, RouteOutcome } from '../../http/route.js';
 import { Refusal } from '../../refusal.js';
-import type { Arrival, Entrance } from '../entrance.js';
-import { EventId } from '../event-id.js';
+import type { Arrival } from '../entrance.js';
 import type { HttpDoor } from '../http-door.js';
-import type { HttpLinks } from '../http-links.js';
-import { channelsIn, subscribeAll, type WantedChannel } from '../url-channels.js';
+import type { HttpEntrance, OpeningChannels } from '../http-entrance.js';
+import { channelsIn } from '../url-channels.js';
 import { SseLink } from './sse-link.js';
 import { SseWire } from './sse-wire.js';
 
 export interface SseTransportOptions {
   readonly door: HttpDoor;
-  readonly entrance: Entrance;
-  readonly links: HttpLinks;
-  readonly channels: Pick<ChannelMessages, 'subscribe'>;
-  readonly authentication: Pick<SessionAuthentication, 'comesBack'>;
-  readonly proofs: Pick<ResumeProofs, 'of'>;
+  readonly entrance: HttpEntrance;
   readonly origins: Pick<OriginPolicy, 'corsHeaders'>;
-}
-
-/** What a stream begins with. */
-interface Beginning {
-  readonly wanted: readonly WantedChannel[];
-  /** Where its client's channels stood. */
-  readonly positions: ReadonlyMap<string, Position>;
 }
 
 /** What keeps proxies from collecting what should be on its way. */
@@ -42,7 +25,6 @@ const HEADERS = {
 
 /** Server-sent events: a response that goes on, for clients that can't open a WebSocket. What they send comes by `POST /send`. */
 export class SseTransport {
-  readonly #logger = new Logger('AerieSse');
   readonly #options: SseTransportOptions;
 
   constructor(options: SseTransportOptions) {
@@ -65,31 +47,14 @@ export class SseTransport {
     });
   }
 
-  #begin(arrival: Arrival, response: ServerResponse, { wanted, positions }: Beginning): void {
-    const { entrance, authentication, proofs, links, origins } = this.#options;
-    const needsProof = !authentication.comesBack(arrival.request);
-    let session = (): Arrival['session'] => arrival.session;
-    const proof = (): string => proofs.of(session());
-    const wire = new SseWire(response, new EventId(() => (needsProof ? proof() : ''), positions), proof);
+  #begin(arrival: Arrival, response: ServerResponse, channels: OpeningChannels): void {
+    const { entrance, origins } = this.#options;
     begin(response, { ...HEADERS, ...origins.corsHeaders(arrival.request) });
-    const link = entrance.open(arrival, wire, {
-      link: (client, ports) => {
-        session = () => client.connection.session;
-        return new SseLink(wire, client, ports);
-      },
-      welcomed: ({ connection }) => {
-        // Without a channel that has a history no other id may ever come.
-        if (needsProof) connection.sendFramed(wire.id(), { frames: 0 });
-        subscribeAll(connection, wanted, this.#options.channels).catch((error: unknown) => {
-          this.#logger.error(
-            'channels could not be subscribed',
-            error instanceof Error ? error.stack : undefined,
-          );
-          connection.close(CLOSE.serverFault);
-        });
-      },
+    entrance.open(arrival, {
+      channels,
+      wire: (comingBack) => new SseWire(response, comingBack),
+      link: (wire, client, ports) => new SseLink(wire, client, ports),
     });
-    links.add(link);
   }
 }
 

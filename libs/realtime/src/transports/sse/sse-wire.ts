@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { CLOSE, type Close, type Position, SYSTEM } from '@aerie/protocol';
-import { Wire } from '../../connections/wire.js';
-import type { EventId } from '../event-id.js';
+import { CLOSE, type Close, SYSTEM } from '@aerie/protocol';
+import { type ComingBack, HttpWire } from '../http-wire.js';
 import { eventFraming, HEARTBEAT, idBlock, retryBlock } from './sse-framing.js';
 
 /** Who is sent away comes back after 1 to 3 s. */
@@ -9,20 +8,14 @@ const RETRY_MS = 1_000;
 const RETRY_SPREAD_MS = 2_000;
 
 /** A response that goes on, as a byte sink. What it carries is not chunked, so that receivers share the bytes of a publication. */
-export class SseWire extends Wire {
+export class SseWire extends HttpWire {
   readonly transport = 'sse';
   readonly framing = eventFraming;
-  readonly subprotocol = '';
-  paused = false;
   readonly #response: ServerResponse;
-  readonly #id: EventId;
-  readonly #proof: () => string;
 
-  constructor(response: ServerResponse, id: EventId, proof: () => string) {
-    super();
+  constructor(response: ServerResponse, comingBack: ComingBack) {
+    super(comingBack);
     this.#response = response;
-    this.#id = id;
-    this.#proof = proof;
   }
 
   get bufferedBytes(): number {
@@ -33,19 +26,6 @@ export class SseWire extends Wire {
   get taken(): number {
     const { socket } = this.#response;
     return socket === null ? 0 : socket.bytesWritten - socket.writableLength;
-  }
-
-  override mark(channel: string, position: Position | undefined): Buffer | undefined {
-    return this.#id.move(channel, position) ? this.id() : undefined;
-  }
-
-  /** What the client is to come back with now. */
-  id(): Buffer {
-    return idBlock(this.#id.toString());
-  }
-
-  override proof(): string {
-    return this.#proof();
   }
 
   write(bytes: Uint8Array, taken?: () => void): void {
@@ -65,14 +45,6 @@ export class SseWire extends Wire {
     this.#response.on('error', () => undefined);
   }
 
-  pause(): void {
-    this.paused = true;
-  }
-
-  resume(): void {
-    this.paused = false;
-  }
-
   close({ code, reason }: Close): void {
     if (code === CLOSE.goingAway.code || code === CLOSE.overloaded.code)
       this.write(retryBlock(RETRY_MS + Math.random() * RETRY_SPREAD_MS));
@@ -88,5 +60,9 @@ export class SseWire extends Wire {
 
   destroy(): void {
     this.#response.destroy();
+  }
+
+  override idMark(): Buffer {
+    return idBlock(this.id.toString());
   }
 }
