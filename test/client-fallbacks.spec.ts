@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RealtimeError, type RealtimeClient, type RealtimeOptions } from '@aerie/client';
-import { fallbacks, sse } from '@aerie/client/fallbacks';
+import { fallbacks, longPolling, sse } from '@aerie/client/fallbacks';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Clients, type Events, when } from './support/clients.js';
 import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
@@ -52,9 +52,14 @@ function memory(): Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> {
   };
 }
 
-function open(options: RealtimeOptions): Promise<RealtimeClient<Events>> {
+const TRANSPORTS = [sse(), longPolling()];
+
+function open(
+  options: RealtimeOptions,
+  transport: (typeof TRANSPORTS)[number] = sse(),
+): Promise<RealtimeClient<Events>> {
   return clients.open(front.ws, {
-    fallbacks: fallbacks({ storage: memory(), transports: [sse()] }),
+    fallbacks: fallbacks({ storage: memory(), transports: [transport] }),
     ...options,
   });
 }
@@ -68,27 +73,32 @@ describe('where WebSockets are not let through', () => {
     expect(client.state).toMatchObject({ welcome: { transport: 'sse', user: 'alice' } });
   });
 
-  it('does all that it does by WebSocket, with a ticket as well', async () => {
-    front.upgrades = 'reset';
-    const client = await open({ ticket: () => first.ticket(tokenFor('bob')) });
-    const room = client.channel('room:all');
-    const heard: number[] = [];
-    room.on('say', (data) => heard.push(data));
-    expect(await room.subscribe()).toMatchObject({ channel: 'room:all', offset: 0 });
-    for (const count of [1, 2, 3]) await room.publish('say', count);
-    await vi.waitFor(() => expect(heard).toEqual([1, 2, 3]), WAIT);
-    await room.unsubscribe();
-    await expect(client.channel('closed:1').subscribe()).rejects.toMatchObject({ code: 'forbidden' });
-    // Calls land on whichever node: the connection stays where it is.
-    front.target = second.port;
-    await client.channel('room:all').publish('say', 4);
-    expect(client.state.status).toBe('open');
-  });
+  it.each(TRANSPORTS)(
+    'does by $name all that it does by WebSocket, with a ticket as well',
+    async (transport) => {
+      front.upgrades = 'reset';
+      const client = await open({ ticket: () => first.ticket(tokenFor('bob')) }, transport);
+      expect(client.state).toMatchObject({ welcome: { transport: transport.name } });
+      const name = `room:all-${transport.name}`;
+      const room = client.channel(name);
+      const heard: number[] = [];
+      room.on('say', (data) => heard.push(data));
+      expect(await room.subscribe()).toMatchObject({ channel: name, offset: 0 });
+      for (const count of [1, 2, 3]) await room.publish('say', count);
+      await vi.waitFor(() => expect(heard).toEqual([1, 2, 3]), WAIT);
+      await room.unsubscribe();
+      await expect(client.channel('closed:1').subscribe()).rejects.toMatchObject({ code: 'forbidden' });
+      // Calls land on whichever node: the connection stays where it is.
+      front.target = second.port;
+      await client.channel(name).publish('say', 4);
+      expect(client.state.status).toBe('open');
+    },
+  );
 
-  it('stays open while nothing is said, and is gone from the server after a goodbye', async () => {
+  it.each(TRANSPORTS)('stays open by $name while nothing is said, and says goodbye', async (transport) => {
     front.upgrades = 'reset';
     await vi.waitFor(async () => expect(await first.connections()).toBe(0), WAIT);
-    const client = await open({ token });
+    const client = await open({ token }, transport);
     await sleep(4_000);
     expect(client.state.status).toBe('open');
     expect(await first.connections()).toBe(1);
@@ -98,11 +108,12 @@ describe('where WebSockets are not let through', () => {
 });
 
 describe('a channel with a history', () => {
-  it('brings everything once and in order, whatever the transport and the node become', async () => {
-    const client = await open({ token });
+  it.each(TRANSPORTS)('brings everything once and in order, over $name and any node', async (transport) => {
+    const client = await open({ token }, transport);
     expect(client.state).toMatchObject({ welcome: { transport: 'websocket' } });
     const heard: number[] = [];
-    const room = client.channel('room:moves');
+    const channel = `room:moves-${transport.name}`;
+    const room = client.channel(channel);
     room.on('say', (data) => heard.push(data));
     const resyncs: unknown[] = [];
     room.onResync((resync) => resyncs.push(resync));
@@ -111,7 +122,7 @@ describe('a channel with a history', () => {
     const published = { over: false };
     const publishing = (async () => {
       for (; !published.over; await sleep(10))
-        await second.api('publish', { channel: 'room:moves', event: 'say', data: (last += 1) });
+        await second.api('publish', { channel, event: 'say', data: (last += 1) });
     })();
     for (const [upgrades, target] of [
       ['reset', second],
@@ -123,9 +134,8 @@ describe('a channel with a history', () => {
       front.upgrades = upgrades;
       front.target = target.port;
       front.cut();
-      await when(client, 'waiting');
-      await when(client, 'open');
-      expect(client.state).toMatchObject({ welcome: { transport: 'sse' } });
+      const there = { status: 'open', welcome: { transport: transport.name } };
+      await vi.waitFor(() => expect(client.state).toMatchObject(there), WAIT);
     }
     published.over = true;
     await publishing;
@@ -145,7 +155,7 @@ describe('a refusal', () => {
     client.connect();
     const { cause } = await when(client, 'stopped');
     expect(cause.reason).toBe('unauthenticated');
-    expect(front.seen.filter((one) => /sse|poll/.test(one))).toEqual([]);
+    expect(front.seen.filter((one) => /GET .*(sse|poll)/.test(one))).toEqual([]);
   });
 
   it('ends a fallback as it would end a WebSocket', async () => {

@@ -17,6 +17,14 @@ export interface CallerOptions {
   readonly addressGroupOf: (request: IncomingMessage) => string;
 }
 
+export interface CallOptions extends AuthenticateOptions {
+  /**
+   * Whether a cookie may come without an Origin, as browsers leave it out of a plain GET of the own page: for routes that no
+   * foreign page can call, or that only read. Default false.
+   */
+  readonly withoutOrigin?: boolean;
+}
+
 /**
  * Who sends a request that is no handshake. Whatever a browser would attach by itself (a cookie) counts only with an allowed
  * Origin; that no plain cross-site form gets here is for the route to see to, by its content type or a header of its own.
@@ -28,13 +36,14 @@ export class Caller {
     this.#options = options;
   }
 
-  async sessionOf(request: IncomingMessage, options?: AuthenticateOptions): Promise<Session | Refusal> {
-    return (
-      this.#options.origins.check(request) ?? withoutOrigin(request) ?? this.#authenticate(request, options)
-    );
+  async sessionOf(request: IncomingMessage, options: CallOptions = {}): Promise<Session | Refusal> {
+    const { withoutOrigin = false } = options;
+    const refusal =
+      this.#options.origins.check(request) ?? (withoutOrigin ? undefined : lacksOrigin(request));
+    return refusal ?? this.#authenticate(request, options);
   }
 
-  async #authenticate(request: IncomingMessage, options?: AuthenticateOptions): Promise<Session | Refusal> {
+  async #authenticate(request: IncomingMessage, options: AuthenticateOptions): Promise<Session | Refusal> {
     const { authentication, failures, prepare, addressGroupOf } = this.#options;
     const group = addressGroupOf(request);
     const blockedMs = await failures.blockedForMs(group);
@@ -46,7 +55,7 @@ export class Caller {
 }
 
 // What the page behind the request may not have meant.
-function withoutOrigin({ headers }: IncomingMessage): Refusal | undefined {
+function lacksOrigin({ headers }: IncomingMessage): Refusal | undefined {
   const { cookie, authorization, origin } = headers;
   if (cookie === undefined || authorization !== undefined || origin !== undefined) return undefined;
   return new Refusal('forbidden', 'with a cookie this needs an Origin', { reason: 'origin_missing' });

@@ -18,7 +18,7 @@ export interface HttpDoorOptions extends AttemptSources {
 }
 
 /** What happens to whoever comes in; runs in the step of the handshake's last look. */
-export type Enter = (arrival: Arrival, whereabouts: Whereabouts) => RouteOutcome;
+export type Enter = (arrival: Arrival, whereabouts: Whereabouts) => RouteOutcome | Promise<RouteOutcome>;
 
 const NOWHERE: Whereabouts = { proof: '', positions: new Map() };
 

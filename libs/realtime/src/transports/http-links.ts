@@ -48,6 +48,11 @@ export class HttpLinks {
     if (connection.isOpen) this.#byId.set(connection.id, link);
   }
 
+  /** Whether this node holds a connection. */
+  has(connection: string): boolean {
+    return this.#byId.has(connection);
+  }
+
   /** From here on this node answers such questions, its own and those of other nodes. */
   handle(name: string, handler: LinkHandler): void {
     this.#options.calls.handle(name, async (question): Promise<Answer> => {

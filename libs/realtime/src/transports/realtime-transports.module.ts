@@ -1,6 +1,7 @@
 import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { ChannelMessages } from '../channels/channel-messages.js';
+import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { Caller } from '../handshake/caller.js';
 import { Handshake } from '../handshake/handshake.js';
@@ -18,6 +19,7 @@ import { gatewayHome, gatewayPath } from './gateway-home.js';
 import { HttpDoor } from './http-door.js';
 import { HttpEntrance } from './http-entrance.js';
 import { HttpLinks } from './http-links.js';
+import { LongPolling } from './long-polling/long-polling.js';
 import { SseTransport } from './sse/sse-transport.js';
 import { TransportRoutes } from './transport-routes.js';
 import {
@@ -86,18 +88,32 @@ const sse: FactoryProvider<SseTransport> = {
     new SseTransport({ door: entry, entrance: inside, origins }),
 };
 
+const longPolling: FactoryProvider<LongPolling> = {
+  provide: LongPolling,
+  inject: [HttpDoor, HttpEntrance, HttpLinks, Caller, Admission],
+  useFactory: (
+    entry: HttpDoor,
+    inside: HttpEntrance,
+    held: HttpLinks,
+    caller: Caller,
+    admission: Admission,
+  ) => new LongPolling({ door: entry, entrance: inside, links: held, caller, admission }),
+};
+
 const routes: FactoryProvider<TransportRoutes> = {
   provide: TransportRoutes,
-  inject: [REALTIME_TRANSPORTS_OPTIONS, HttpEdge, Upstream, SseTransport],
+  inject: [REALTIME_TRANSPORTS_OPTIONS, HttpEdge, Upstream, SseTransport, LongPolling],
   useFactory: (
-    { prefix = '', sse: hasSse = true }: RealtimeTransportsOptions,
+    { prefix = '', ...on }: RealtimeTransportsOptions,
     edge: HttpEdge,
     sends: Upstream,
-    events: SseTransport,
+    streams: SseTransport,
+    polls: LongPolling,
   ) =>
     new TransportRoutes(edge, [
       sends.route(`${prefix}/send`),
-      ...(hasSse ? [events.route(`${prefix}/sse`)] : []),
+      ...(on.sse === false ? [] : [streams.route(`${prefix}/sse`)]),
+      ...(on.longPolling === false ? [] : polls.routes(`${prefix}/poll`)),
     ]),
 };
 
@@ -124,7 +140,7 @@ export class RealtimeTransportsModule {
     return {
       module: RealtimeTransportsModule,
       imports,
-      providers: [options, door, links, entrance, upstream, sse, routes],
+      providers: [options, door, links, entrance, upstream, sse, longPolling, routes],
     };
   }
 }
