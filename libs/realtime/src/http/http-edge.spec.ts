@@ -137,6 +137,23 @@ describe('HttpEdge on a server of its own', () => {
     expect(await broken.json()).toEqual({ error: { code: 'internal', message: 'internal error' } });
   });
 
+  it('cuts an answer whose route fails in the middle of it', async () => {
+    const edge = new HttpEdge();
+    const server = createServer();
+    edge.attach(server);
+    edge.add({
+      method: 'GET',
+      path: '/half',
+      handle: ({ response }) => {
+        response.writeHead(200, { 'content-type': 'text/plain' });
+        response.write('half');
+        throw new Error('the other half');
+      },
+    });
+    const half = fetch(`http://127.0.0.1:${await listen(server)}/half`).then((response) => response.text());
+    await expect(half).rejects.toThrow();
+  });
+
   it('says Connection: close while the node closes', async () => {
     let closing = false;
     const edge = new HttpEdge({ closing: () => closing });

@@ -136,6 +136,8 @@ export class HttpEdge {
     } catch (error) {
       // The route's pattern, not the request's URL: that may hold a credential.
       this.#logger.error(`${route.method} ${route.path} failed`, stackOf(error));
+      // Nothing can be said any more, and nobody else would end it.
+      if (response.headersSent && !response.writableEnded) response.destroy();
       return new Refusal('internal', 'internal error');
     }
   }
