@@ -109,6 +109,16 @@ describe('server-sent events', () => {
     back.cut();
   });
 
+  it('forgets the place of a channel that has no history', async () => {
+    const stream = await EventStream.open(`${first.url}/sse?channels=room:n`, {
+      ...bearer('nan'),
+      'last-event-id': ';live:n/anepoch/7',
+    });
+    await vi.waitFor(() => expect(stream.dataOf('$subscribed')).toHaveLength(2), WAIT);
+    await vi.waitFor(() => expect(stream.lastEventId).toMatch(/^;room:n\/[^;]+\/0$/), WAIT);
+    stream.cut();
+  });
+
   it('tells that a position is lost instead of leaving a gap', async () => {
     const stream = await EventStream.open(`${first.url}/sse?channels=room:d`, {
       ...bearer('dan'),

@@ -99,7 +99,7 @@ export class ChannelMessages {
       members = undefined;
       answer(beginning, set);
       const { epoch, offset } = beginning;
-      if (epoch !== undefined && offset !== undefined) connection.mark(channel, { epoch, offset });
+      connection.mark(channel, epoch === undefined || offset === undefined ? undefined : { epoch, offset });
     };
     try {
       if (wanted.presence) members = await presence.open(channel);
