@@ -7,6 +7,8 @@ import { eachMessage } from './unary.js';
 const MAX_BYTES = 4 * 1024;
 /** Questions on one call: more are a client that has lost its way. */
 const MAX_QUESTIONS = 1_000;
+/** Answers that a client leaves unread. Bytes. */
+const MAX_UNREAD = 256 * 1024;
 const VERSIONS = ['v1', 'v1alpha'] as const;
 
 /** Fields of `ServerReflectionRequest` and `ServerReflectionResponse`. */
@@ -40,7 +42,7 @@ function converse(call: GrpcCall, files: readonly DescribedFile[]): void {
   call.begin();
   eachMessage(call, MAX_BYTES, (question) => {
     questions += 1;
-    if (questions > MAX_QUESTIONS)
+    if (questions > MAX_QUESTIONS || call.stream.writableLength > MAX_UNREAD)
       call.end({ code: STATUS.RESOURCE_EXHAUSTED, message: 'too many questions' });
     else call.send(answerTo(question, files));
   });
