@@ -6,6 +6,9 @@ import type { RealtimeMetrics } from '../metrics/meter.js';
 import type { StallGate } from '../sessions/stall-gate.js';
 import type { ClientFacade } from './client-facade.js';
 
+/** How an end that nobody announced looks everywhere. */
+export const CUT = 1006;
+
 /** What all links of a node share. */
 export interface LinkPorts {
   readonly heartbeat: Heartbeat;

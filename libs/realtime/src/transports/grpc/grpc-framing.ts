@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Framing } from '../../connections/wire.js';
+import { isJson } from '../json-text.js';
 import { prefixed } from './message-reader.js';
 import { type ProtoField, ProtoWriter, readFields, textOf } from './protobuf.js';
 
@@ -38,6 +39,7 @@ export function messageIn(bytes: Buffer): Buffer {
   const fields = readFields(bytes);
   if (fields === undefined || !fields.every(isText)) return UNREADABLE;
   const [event, id, data] = [CLIENT.event, CLIENT.id, CLIENT.data].map((number) => textOf(fields, number));
+  // It is put between the others as it is: what is not one whole JSON value could add some.
   if (data !== undefined && data !== '' && !isJson(data)) return UNREADABLE;
   const parts = [`"event":${JSON.stringify(event)}`];
   if (id !== undefined && id !== '') parts.push(`"id":${JSON.stringify(id)}`);
@@ -47,16 +49,6 @@ export function messageIn(bytes: Buffer): Buffer {
 
 function isText({ number, value }: ProtoField): boolean {
   return number > CLIENT.data || (Buffer.isBuffer(value) && isUtf8(value));
-}
-
-// It is put between a frame's other fields as it is: what is not one whole JSON value could add some.
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function serverFrame(text: string): Buffer {

@@ -1,13 +1,11 @@
 import { CLOSE } from '@aerie/protocol';
 import type { Pulse } from '../../connections/heartbeat.js';
 import type { ClientFacade } from '../client-facade.js';
-import { Link, type LinkPorts } from '../link.js';
+import { CUT, Link, type LinkPorts } from '../link.js';
 import { messageIn } from './grpc-framing.js';
 import type { GrpcWire } from './grpc-wire.js';
 import { MessageReader } from './message-reader.js';
 
-/** How an end that nobody announced looks everywhere. */
-const CUT = 1006;
 /** A message that trickles in for longer than this is an attack. */
 const UNFINISHED_MESSAGE_MS = 30_000;
 

@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import type { CLOSE, Close, CloseName, ErrorCode } from '@aerie/protocol';
 import type { Refusal } from '../../refusal.js';
+import { comeBackAfterMs } from '../come-back.js';
 import { ProtoWriter } from './protobuf.js';
 
 /** The status codes of gRPC that are used here. */
@@ -65,9 +66,6 @@ const OF_CLOSE: Readonly<Record<number, GrpcStatus['code']>> = {
   4429: STATUS.RESOURCE_EXHAUSTED,
 } satisfies Record<(typeof CLOSE)[CloseName]['code'], GrpcStatus['code']>;
 
-/** Who is sent away comes back after 1 to 3 s. */
-const RETRY_MS = 1_000;
-const RETRY_SPREAD_MS = 2_000;
 const DOMAIN = 'aerie';
 const ERROR_INFO = 'type.googleapis.com/google.rpc.ErrorInfo';
 const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
@@ -91,7 +89,7 @@ export function statusOfClose({ code, reason }: Close): GrpcStatus {
     code: status,
     message: reason,
     reason: String(code),
-    ...(status === STATUS.UNAVAILABLE && { retryAfterMs: RETRY_MS + Math.random() * RETRY_SPREAD_MS }),
+    ...(status === STATUS.UNAVAILABLE && { retryAfterMs: comeBackAfterMs() }),
   };
 }
 

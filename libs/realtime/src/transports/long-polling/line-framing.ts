@@ -1,4 +1,5 @@
 import type { Framing } from '../../connections/wire.js';
+import { isJson } from '../json-text.js';
 
 const END = Buffer.from('\n');
 const MARK = '#';
@@ -31,13 +32,4 @@ function oneLine(payload: Uint8Array): Buffer {
   if (!isJson(text)) return Buffer.from(JSON.stringify(text));
   // Within JSON's strings they are escaped: these stand between its tokens.
   return HAS_LINES.test(text) ? Buffer.from(text.replaceAll(LINES, ' ')) : bytes;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

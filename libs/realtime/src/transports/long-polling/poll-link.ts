@@ -1,6 +1,7 @@
+import { CLOSE } from '@aerie/protocol';
 import type { ClientFacade } from '../client-facade.js';
 import { HttpLink } from '../http-link.js';
-import type { LinkPorts } from '../link.js';
+import { CUT, type LinkPorts } from '../link.js';
 import type { Batch, PollWire } from './poll-wire.js';
 
 /** Without a poll for so long the client is given up. */
@@ -9,9 +10,6 @@ const SILENCE_MS = 30_000;
 const LATE_MS = 5_000;
 /** Timers are this early at most. */
 const EARLY_MS = 50;
-/** How an end that nobody announced looks everywhere. */
-const CUT = 1006;
-const GOODBYE = 1000;
 
 /** A client that asks for what there is behind the batch it got last. */
 export interface Poll {
@@ -82,7 +80,7 @@ export class PollLink extends HttpLink {
 
   /** The client says goodbye. */
   leave(): void {
-    this.#end = { code: GOODBYE, reason: '' };
+    this.#end = { code: CLOSE.normal.code, reason: '' };
     this.connection.peerCloses();
   }
 

@@ -1,11 +1,8 @@
 import type { Pulse } from '../../connections/heartbeat.js';
 import type { ClientFacade } from '../client-facade.js';
 import { HttpLink } from '../http-link.js';
-import type { LinkPorts } from '../link.js';
+import { CUT, type LinkPorts } from '../link.js';
 import type { SseWire } from './sse-wire.js';
-
-/** How an end that nobody announced looks everywhere: nothing can be told from a stream that was simply closed. */
-const CUT = 1006;
 
 /** Ties a stream of events to its Connection. */
 export class SseLink extends HttpLink implements Pulse {

@@ -1,11 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { CLOSE, type Close, SYSTEM } from '@aerie/protocol';
+import { comeBackAfterMs } from '../come-back.js';
 import { type ComingBack, HttpWire } from '../http-wire.js';
 import { eventFraming, HEARTBEAT, idBlock, retryBlock } from './sse-framing.js';
-
-/** Who is sent away comes back after 1 to 3 s. */
-const RETRY_MS = 1_000;
-const RETRY_SPREAD_MS = 2_000;
 
 /** A response that goes on, as a byte sink. What it carries is not chunked, so that receivers share the bytes of a publication. */
 export class SseWire extends HttpWire {
@@ -47,7 +44,7 @@ export class SseWire extends HttpWire {
 
   close({ code, reason }: Close): void {
     if (code === CLOSE.goingAway.code || code === CLOSE.overloaded.code)
-      this.write(retryBlock(RETRY_MS + Math.random() * RETRY_SPREAD_MS));
+      this.write(retryBlock(comeBackAfterMs()));
     this.write(
       eventFraming.frame(Buffer.from(JSON.stringify({ event: SYSTEM.close, data: { code, reason } }))),
     );
