@@ -90,7 +90,7 @@ function adapted(text: string, folder: string, port: number): string {
   return text
     .replace(/^pid .*$/m, `pid ${folder}/nginx.pid;`)
     .replace(/^http \{$/m, `http {\n${temporary.join('\n')}`)
-    .replace(/listen 8080;/, `listen 127.0.0.1:${port};`);
+    .replace(/listen 8080/, `listen 127.0.0.1:${port}`);
 }
 
 async function untilReady(nginx: Nginx, isAlive: () => boolean): Promise<void> {

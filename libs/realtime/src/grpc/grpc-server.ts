@@ -10,6 +10,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { Logger } from '@nestjs/common';
+import { BACKLOG } from '../http/backlog.js';
 import { GrpcCall } from '../transports/grpc/grpc-call.js';
 import { STATUS, statusOfError } from '../transports/grpc/grpc-status.js';
 
@@ -64,7 +65,8 @@ export class GrpcServer {
 
   /** Rejects where the port is taken. */
   async listen(): Promise<void> {
-    this.server.listen(this.#options.port, this.#options.host);
+    const { port, host } = this.#options;
+    this.server.listen({ port, host, backlog: BACKLOG });
     await once(this.server, 'listening');
     this.#logger.log(`gRPC on port ${this.port}`);
   }

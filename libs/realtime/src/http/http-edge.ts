@@ -2,6 +2,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Logger } from '@nestjs/common';
 import { Refusal } from '../refusal.js';
+import { deepenBacklog } from './backlog.js';
 import { readJson } from './body.js';
 import { preflight, type CrossOrigin } from './cross-origin.js';
 import { interpose, type Exchange, type Upgrade } from './interposition.js';
@@ -65,7 +66,11 @@ export class HttpEdge {
       upgrade: (upgrade, alone) => this.#upgrade(upgrade, alone),
       ownsUpgrade: (request) => this.#upgradeRoute(request) !== undefined,
     });
-    this.#attached.set(server, release);
+    const restore = deepenBacklog(server);
+    this.#attached.set(server, () => {
+      restore();
+      release();
+    });
   }
 
   /** Gives every server back as it was. Connections that were taken over are not touched. */

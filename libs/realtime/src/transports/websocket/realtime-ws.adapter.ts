@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import type { Observable } from 'rxjs';
+import { BACKLOG } from '../../http/backlog.js';
 import { HandshakeGuards, type GuardSources } from '../../handshake/handshake-guards.js';
 import { PathPattern } from '../../handshake/path-pattern.js';
 import { ClientFacade } from '../client-facade.js';
@@ -128,6 +129,6 @@ export class RealtimeWsAdapter extends WsAdapter {
 
 /** Rejects where the port can't be had: the application does not start without its gateway. */
 async function listen(server: Server, port: number): Promise<void> {
-  server.listen(port);
+  server.listen({ port, backlog: BACKLOG });
   await once(server, 'listening');
 }
