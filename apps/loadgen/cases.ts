@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BUSY_LIMIT, type EngineArguments, holdConnections, type Measured, runEngine } from './engine.js';
+import {
+  BUSY_LIMIT,
+  type EngineArguments,
+  type EngineMode,
+  holdConnections,
+  type Measured,
+  runEngine,
+} from './engine.js';
 import type { Peer } from './peers.js';
 import { type ServerCommand, ServerProcess } from './server-process.js';
 
@@ -178,9 +185,10 @@ async function onServer(
   }
 }
 
-function engine(
+/** Runs the generator for a case. */
+export function engine(
   { seconds, onProgress }: Run,
-  mode: 'fanout' | 'echo' | 'connect',
+  mode: Exclude<EngineMode, 'idle'>,
   plan: EngineArguments,
 ): Promise<Measured> {
   const span: EngineArguments = [
@@ -204,6 +212,6 @@ export function figureOf(measured: Measured, key: FigureKey): Figure {
 }
 
 /** Text of so many bytes with room for the mark. */
-function textOf(bytes: number): string {
+export function textOf(bytes: number): string {
   return `{t}${'x'.repeat(Math.max(0, bytes - MARK_BYTES))}`;
 }

@@ -1,8 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { type Case, fan, figureOf } from './cases.js';
-import { ServerProcess } from './server-process.js';
-import { ROOT } from './root.js';
+import { onRedis } from './on-redis.js';
 
 export interface CrossPodOptions {
   /** Default 2. */
@@ -27,39 +24,9 @@ export function crossPod(
     unit: 'deliveries/s',
     more: true,
     among,
-    measure: async (run) => {
-      const redis = await ServerProcess.start({
-        command: [
-          redisServer(),
-          '--port',
-          '{port}',
-          '--bind',
-          '127.0.0.1',
-          '--save',
-          '',
-          '--appendonly',
-          'no',
-        ],
-      });
-      const started: ServerProcess[] = [];
-      try {
-        const { server } = run.peer;
-        const env = { ...server.env, REDIS_URL: `redis://127.0.0.1:${redis.port}` };
-        for (let count = 0; count < servers; count += 1)
-          started.push(await ServerProcess.start({ ...server, env }));
-        const ports = started.map(({ port }) => port);
-        return figureOf(await fan(run, ports, { receivers, window }), 'perSecond');
-      } finally {
-        for (const each of started) await each.stop();
-        await redis.stop();
-      }
-    },
+    measure: (run) =>
+      onRedis(run.peer, servers, async (ports) =>
+        figureOf(await fan(run, ports, { receivers, window }), 'perSecond'),
+      ),
   };
-}
-
-/** The path of a Redis server, installed where it was missing. */
-function redisServer(): string {
-  return execFileSync(process.execPath, [join(ROOT, 'scripts/redis-server.mjs')], {
-    encoding: 'utf8',
-  }).trim();
 }

@@ -32,6 +32,43 @@ async function serve(deliver: (client: WebSocket, text: string, count: number) =
   return (started.address() as AddressInfo).port;
 }
 
+/** Keeps what it broadcasts; who comes back gets what `recall` leaves of what was missed. */
+async function serveHistory(
+  log: string[],
+  recall: (missed: readonly string[]) => readonly string[],
+): Promise<number> {
+  const started = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/ws' });
+  server = started;
+  const joined = new Set<WebSocket>();
+  started.on('connection', (socket) => {
+    socket.send('hello');
+    socket.on('error', () => undefined);
+    socket.on('close', () => joined.delete(socket));
+    socket.on('message', (data: Buffer) => {
+      const text = data.toString();
+      const [, after] = /^rejoin e1 (\d+)$/.exec(text) ?? [];
+      if (text === 'join') socket.send(`joined "epoch":"e1" "offset":${log.length}`);
+      else if (after !== undefined) socket.send(`joined all ${recall(log.slice(Number(after))).join(' ')}`);
+      else log.push(`${text} "offset":${log.length + 1}`);
+      if (text === 'join' || after !== undefined) joined.add(socket);
+      else for (const client of joined) client.send(log.at(-1) ?? '');
+    });
+  });
+  await once(started, 'listening');
+  return (started.address() as AddressInfo).port;
+}
+
+const comeBack = (port: number): Promise<Measured> =>
+  runEngine('return', [
+    ...plan(port),
+    ['recover', 'rejoin {epoch} {offset}'],
+    ['recovered', 'joined all'],
+    ['rate', 100],
+    ['warmup', 0.1],
+    ['away', 0.1],
+    ['spread', 0.1],
+  ]);
+
 function plan(port: number, more: EngineArguments = []): EngineArguments {
   return [
     ['ports', port],
@@ -106,6 +143,31 @@ describe('the generator', () => {
       if (count === 6) client.send(held.get(client) ?? '');
     });
     expect((await fanout(port, [['window', 4]])).outOfOrder).toBeGreaterThan(0);
+  });
+
+  it('brings back who was cut off, with what they missed', async () => {
+    const log: string[] = [];
+    const port = await serveHistory(log, (missed) => missed);
+    const measured = await comeBack(port);
+    expect(measured).toMatchObject({
+      deliveries: RECEIVERS - 1,
+      lost: 0,
+      outOfOrder: 0,
+      foreign: 0,
+      closed: 0,
+    });
+    expect(log.length).toBeGreaterThan(10);
+    expect(measured.maxUs).toBeGreaterThanOrEqual(measured.p50Us);
+  });
+
+  it('sees what a recovery left out', async () => {
+    const port = await serveHistory([], (missed) => missed.slice(1));
+    expect((await comeBack(port)).lost).toBeGreaterThan(0);
+  });
+
+  it('sees what a recovery brought twice', async () => {
+    const port = await serveHistory([], (missed) => [...missed, ...missed.slice(-1)]);
+    expect((await comeBack(port)).foreign).toBeGreaterThan(0);
   });
 
   it('says why a server refused it', async () => {

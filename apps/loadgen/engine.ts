@@ -20,6 +20,8 @@ export interface Measured {
   readonly foreign: number;
   /** Connections that the server ended. */
   readonly closed: number;
+  /** Attempts to come back that failed and were made again. */
+  readonly retries: number;
   /** The share of the span in which the generator had work to do. */
   readonly busy: number;
   readonly p50Us: number;
@@ -30,7 +32,7 @@ export interface Measured {
   readonly probeMaxUs: number;
 }
 
-export type EngineMode = 'fanout' | 'echo' | 'connect' | 'idle';
+export type EngineMode = 'fanout' | 'echo' | 'connect' | 'idle' | 'return';
 export type EngineArguments = readonly (readonly [name: string, value: string | number])[];
 
 /** Compiles the generator unless that was done since its sources changed. Throws where no C compiler can be had. */

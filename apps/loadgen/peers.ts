@@ -19,6 +19,8 @@ export interface Dialect {
   /** How to open, and what to say before the first message: arguments of the generator. */
   readonly opening: EngineArguments;
   readonly subscribe: EngineArguments;
+  /** How to subscribe again from where it stood; undefined where that can't be. */
+  readonly recover?: EngineArguments;
   publish(text: string): string;
   echo(text: string): string;
 }
@@ -55,6 +57,13 @@ const AERIE: Dialect = {
   subscribe: [
     ['subscribe', '{"event":"$subscribe","data":{"channel":"bench:{c}"},"id":"s"}'],
     ['subscribed', '"id":"s"'],
+  ],
+  recover: [
+    [
+      'recover',
+      '{"event":"$subscribe","data":{"channel":"bench:{c}","position":{"epoch":"{epoch}","offset":{offset}}},"id":"s"}',
+    ],
+    ['recovered', '"recovered":true'],
   ],
   publish: (text) =>
     `{"event":"$publish","data":{"channel":"bench:{c}","event":"say","data":{"text":"${text}"}}}`,

@@ -1,4 +1,5 @@
 import { block, type Case, connects, echo, fanout, latency, memory } from './cases.js';
+import { comeBack } from './come-back.js';
 import { crossPod } from './cross-pod.js';
 
 const HISTORY = { servers: 1, among: ['Aerie', 'Aerie, history'] };
@@ -33,6 +34,11 @@ export const CASES: readonly Case[] = [
     window: 64,
   }),
   crossPod('history-1k', 'The same to 1,000 receivers, 8 under way', HISTORY),
+  comeBack('return-10k', '10,000 that were cut off come back within 0.5 s and recover', {
+    clients: 10_000,
+    spreadSeconds: 0.5,
+  }),
+  comeBack('return-10k-10s', 'The same, coming back within 10 s', { clients: 10_000, spreadSeconds: 10 }),
 ];
 
 /** The questions of `npm run bench -- --curves`: how the cost of a delivery or of a connection grows with what there is. */

@@ -14,7 +14,7 @@
 #include "histogram.h"
 #include "options.h"
 
-enum { EVENTS = 512, RING = 1 << 16, MARK_DIGITS = 24 };
+enum { EVENTS = 512, RING = 1 << 16, MARK_DIGITS = 24, RETRY_MS = 250 };
 static const char MARK[] = "@T=";
 
 static struct options options;
@@ -38,6 +38,10 @@ static struct histogram latencies, probes;
 static uint64_t deliveries, out_of_order, foreign, closed_by_server;
 static uint64_t busy_ns, span_began, span_ended, probe_sent_at, probe_due_at;
 static int measuring, publishing;
+
+/* Who was cut off and came back. */
+static char epoch[64];
+static int returning, back, retries, not_recovered;
 
 static void fail(const char *what) {
   fprintf(stderr, "loadgen: %s\n", what);
@@ -71,13 +75,17 @@ static void read_tokens(void) {
   for (int index = count; index <= options.connections; index += 1) tokens[index] = tokens[index % count];
 }
 
-/* Copies `text`, with the channel's number for {c}, the token for {token} and the mark for {t}. */
+/* Copies `text`, with the channel's number for {c}, the token for {token}, the mark for {t} and the position for {epoch} and
+ * {offset}. */
 static size_t fill(char *into, size_t room, const char *text, const struct connection *connection, int channel, uint32_t sequence) {
   size_t size = 0;
   while (*text != '\0' && size + 64 < room) {
     if (strncmp(text, "{c}", 3) == 0) size += (size_t)snprintf(into + size, room - size, "%d", channel), text += 3;
     else if (strncmp(text, "{t}", 3) == 0)
       size += (size_t)snprintf(into + size, room - size, "%s%016llx%08x", MARK, (unsigned long long)now_ns(), sequence), text += 3;
+    else if (strncmp(text, "{epoch}", 7) == 0) size += (size_t)snprintf(into + size, room - size, "%s", epoch), text += 7;
+    else if (strncmp(text, "{offset}", 8) == 0)
+      size += (size_t)snprintf(into + size, room - size, "%llu", (unsigned long long)connection->offset), text += 8;
     else if (strncmp(text, "{token}", 7) == 0) {
       const char *token = tokens[connection->index];
       size += (size_t)snprintf(into + size, room - size, "%s", token == NULL ? "" : token), text += 7;
@@ -129,6 +137,7 @@ static void become_ready(struct connection *connection) {
 }
 
 static void subscribe(struct connection *connection) {
+  if (returning) return send_text(connection, options.recover, 0, 0);
   if (options.subscribe == NULL || connection == &probe) return become_ready(connection);
   for (int channel = 0; channel < options.channels_each; channel += 1) {
     size_t size = fill(filled, sizeof filled, options.subscribe, connection, first_channel(connection) + channel, 0);
@@ -150,6 +159,28 @@ static int contains(const struct frame *frame, const char *part) {
   return memmem(frame->payload, frame->size, part, strlen(part)) != NULL;
 }
 
+static void keep_offset(struct connection *connection, const struct frame *frame) {
+  static const char KEY[] = "\"offset\":";
+  const char *at = frame->payload, *end = frame->payload + frame->size;
+  while ((at = memmem(at, (size_t)(end - at), KEY, sizeof KEY - 1)) != NULL) {
+    uint64_t offset = 0;
+    for (at += sizeof KEY - 1; at < end && *at >= '0' && *at <= '9'; at += 1) offset = offset * 10 + (uint64_t)(*at - '0');
+    if (offset > connection->offset) connection->offset = offset;
+  }
+}
+
+static void keep_position(struct connection *connection, const struct frame *frame) {
+  static const char KEY[] = "\"epoch\":\"";
+  const char *at = memmem(frame->payload, frame->size, KEY, sizeof KEY - 1), *end = frame->payload + frame->size;
+  if (at == NULL) fail("a subscription has no position");
+  size_t size = 0;
+  for (at += sizeof KEY - 1; at < end && *at != '"' && size + 1 < sizeof epoch; at += 1) epoch[size++] = *at;
+  epoch[size] = '\0';
+  keep_offset(connection, frame);
+}
+
+static void come_back(struct connection *connection, const struct frame *frame);
+
 /* A frame may come with the 101, before anything was sent. */
 static void prepare(struct connection *connection, const struct frame *frame) {
   advance(connection);
@@ -158,7 +189,9 @@ static void prepare(struct connection *connection, const struct frame *frame) {
     connection->step += 1;
     return advance(connection);
   }
+  if (returning) return come_back(connection, frame);
   if (options.subscribed == NULL || !contains(frame, options.subscribed)) return;
+  if (options.mode == MODE_RETURN) keep_position(connection, frame);
   connection->subscribed += 1;
   if (connection->subscribed == options.channels_each) become_ready(connection);
 }
@@ -218,7 +251,7 @@ static void delivered(struct connection *connection, uint64_t sent_at, uint32_t 
     foreign += 1;
     return;
   }
-  if (measuring) {
+  if (measuring && !returning) {
     deliveries += 1;
     record(&latencies, now - sent_at);
   }
@@ -240,6 +273,8 @@ static void echoed(struct connection *connection, uint64_t sent_at, uint64_t now
   else under_way -= 1;
 }
 
+static uint64_t batch_at;
+
 static int answered(struct connection *connection, const struct frame *frame) {
   for (int at = 0; at < options.answer_count; at += 1) {
     const struct answer *answer = &options.answers[at];
@@ -250,7 +285,15 @@ static int answered(struct connection *connection, const struct frame *frame) {
   return 0;
 }
 
-static uint64_t batch_at;
+/* A frame has one publication, or those of a recovery. */
+static void take_publications(struct connection *connection, const struct frame *frame) {
+  const char *at = frame->payload, *end = frame->payload + frame->size;
+  while ((at = memmem(at, (size_t)(end - at), MARK, 3)) != NULL && at + 3 + MARK_DIGITS <= end) {
+    delivered(connection, hex(at + 3, 16), (uint32_t)hex(at + 19, 8), batch_at);
+    at += 3 + MARK_DIGITS;
+  }
+  keep_offset(connection, frame);
+}
 
 static void take(struct connection *connection, const struct frame *frame) {
   if (frame->opcode == OPCODE_CLOSE) connection->state = CLOSED;
@@ -260,6 +303,7 @@ static void take(struct connection *connection, const struct frame *frame) {
     probe_sent_at = 0;
   } else if (frame->opcode == OPCODE_TEXT || frame->opcode == OPCODE_BINARY) {
     if (options.answer_count > 0 && answered(connection, frame)) return;
+    if (options.mode == MODE_RETURN && connection->ready) return take_publications(connection, frame);
     const char *mark = connection->ready ? find_mark(frame) : NULL;
     if (mark == NULL) {
       if (!connection->ready) prepare(connection, frame);
@@ -268,7 +312,24 @@ static void take(struct connection *connection, const struct frame *frame) {
   }
 }
 
+/* The answer brings what was missed, or says that it can't. */
+static void come_back(struct connection *connection, const struct frame *frame) {
+  if (!contains(frame, options.subscribed)) return;
+  if (!contains(frame, options.recovered)) not_recovered += 1;
+  take_publications(connection, frame);
+  connection->ready = 1;
+  back += 1;
+  record(&latencies, batch_at - connection->sent_at);
+}
+
+static void try_again(struct connection *connection) {
+  retries += 1;
+  drop(connection);
+  connection->due_at = now_ns() + RETRY_MS * 1000000u;
+}
+
 static void lost(struct connection *connection) {
+  if (returning && !connection->ready) return try_again(connection);
   if (!connection->ready) failed += 1;
   else closed_by_server += 1;
   drop(connection);
@@ -399,6 +460,59 @@ static void run_connects(void) {
   span_ended = now_ns();
 }
 
+/* All but the first, which publishes, are cut off at once, and come back one after the other. */
+static void cut_all(void) {
+  uint64_t first_at = now_ns() + (uint64_t)(options.away_seconds * 1e9);
+  double apart = options.spread_seconds * 1e9 / options.connections;
+  for (int index = 1; index < options.connections; index += 1) {
+    struct connection *connection = &connections[index];
+    drop(connection);
+    connection->ready = 0;
+    connection->sent_at = connection->due_at = first_at + (uint64_t)(apart * index);
+  }
+  returning = 1;
+}
+
+static void return_who_is_due(uint64_t now) {
+  for (int index = 1; index < options.connections; index += 1) {
+    struct connection *connection = &connections[index];
+    if (connection->fd >= 0 || now < connection->due_at) continue;
+    connection->step = 0;
+    connection->state = CONNECTING;
+    if (begin_connect(connection, port_of(connection), 0) < 0) fail("no more sockets");
+    watch(connection, EPOLLOUT, EPOLL_CTL_ADD);
+  }
+}
+
+static void publish_and_serve(uint64_t until, uint64_t began) {
+  for (uint64_t now = now_ns(); now < until; now = now_ns()) {
+    publish_what_is_due(now, began);
+    turn(0);
+  }
+}
+
+/* How long each one takes until it stands where it would have stood. Every publication must have reached everyone, once. */
+static void run_return(void) {
+  uint64_t began = now_ns();
+  publish_and_serve(began + (uint64_t)(options.warmup_seconds * 1e9), began);
+  cut_all();
+  measure(connections[1].sent_at);
+  publish_and_serve(connections[1].sent_at, began);
+  uint64_t given_up = now_ns() + (uint64_t)((options.spread_seconds + options.patience_seconds) * 1e9);
+  for (uint64_t now = now_ns(); back < options.connections - 1 && now < given_up; now = now_ns()) {
+    return_who_is_due(now);
+    publish_what_is_due(now, began);
+    turn(0);
+    progress((double)back / options.connections);
+  }
+  measuring = 0;
+  span_ended = now_ns();
+  while (under_way > 0 && now_ns() < given_up) turn(1);
+  deliveries = (uint64_t)back;
+  if (back < options.connections - 1) fail("not all came back");
+  if (not_recovered > 0) fail("some were not recovered");
+}
+
 /* Holds what is open until its standard input ends, reading what comes. */
 static void hold(void) {
   struct connection input = {.fd = 0};
@@ -420,8 +534,8 @@ static void print_result(void) {
   double seconds = (double)(span_ended - span_began) / 1e9;
   printf("{\"seconds\": %.4f, \"deliveries\": %llu, \"perSecond\": %.1f, \"publications\": %llu, ", seconds,
          (unsigned long long)deliveries, (double)deliveries / seconds, (unsigned long long)completed);
-  printf("\"lost\": %u, \"outOfOrder\": %llu, \"foreign\": %llu, \"closed\": %llu, \"busy\": %.4f, ", under_way,
-         (unsigned long long)out_of_order, (unsigned long long)foreign, (unsigned long long)closed_by_server,
+  printf("\"lost\": %u, \"outOfOrder\": %llu, \"foreign\": %llu, \"closed\": %llu, \"retries\": %d, \"busy\": %.4f, ", under_way,
+         (unsigned long long)out_of_order, (unsigned long long)foreign, (unsigned long long)closed_by_server, retries,
          (double)busy_ns / 1e9 / seconds);
   printf("\"p50Us\": %.1f, \"p99Us\": %.1f, \"maxUs\": %.1f, ", (double)percentile(&latencies, 0.5) / 1e3,
          (double)percentile(&latencies, 0.99) / 1e3, (double)latencies.largest / 1e3);
@@ -448,7 +562,8 @@ int main(int count, char **arguments) {
   }
   open_probe();
   receivers_each = (uint32_t)((long)(options.connections - options.stuck) * options.channels_each / options.channels);
-  run_load();
+  if (options.mode == MODE_RETURN) run_return();
+  else run_load();
   print_result();
   return 0;
 }

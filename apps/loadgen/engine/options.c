@@ -14,6 +14,7 @@ static enum mode mode_of(const char *name) {
   if (strcmp(name, "echo") == 0) return MODE_ECHO;
   if (strcmp(name, "connect") == 0) return MODE_CONNECT;
   if (strcmp(name, "idle") == 0) return MODE_IDLE;
+  if (strcmp(name, "return") == 0) return MODE_RETURN;
   usage("unknown mode", name);
   return MODE_IDLE;
 }
@@ -53,6 +54,10 @@ static void set_option(struct options *options, const char *name, char *value) {
   else if (strcmp(name, "--channels-each") == 0) options->channels_each = atoi(value);
   else if (strcmp(name, "--subscribe") == 0) options->subscribe = value;
   else if (strcmp(name, "--subscribed") == 0) options->subscribed = value;
+  else if (strcmp(name, "--recover") == 0) options->recover = value;
+  else if (strcmp(name, "--recovered") == 0) options->recovered = value;
+  else if (strcmp(name, "--away") == 0) options->away_seconds = atof(value);
+  else if (strcmp(name, "--spread") == 0) options->spread_seconds = atof(value);
   else if (strcmp(name, "--message") == 0) options->message = value;
   else if (strcmp(name, "--publishers") == 0) options->publishers = atoi(value);
   else if (strcmp(name, "--window") == 0) options->window = atoi(value);
@@ -77,7 +82,7 @@ void read_options(struct options *options, int count, char **arguments) {
       .seconds = 3,
       .patience_seconds = 20,
   };
-  if (count < 2) usage("no mode", "fanout, echo, connect or idle");
+  if (count < 2) usage("no mode", "fanout, echo, connect, idle or return");
   options->mode = mode_of(arguments[1]);
   for (int at = 2; at < count; at += 2) {
     if (at + 1 == count) usage("no value", arguments[at]);
@@ -86,4 +91,6 @@ void read_options(struct options *options, int count, char **arguments) {
   if (options->port_count == 0) usage("missing", "--ports");
   if (options->channels_each > options->channels || options->channels % options->channels_each != 0)
     usage("--channels must be a multiple of", "--channels-each");
+  if (options->mode == MODE_RETURN && (options->recover == NULL || options->recovered == NULL || options->channels != 1))
+    usage("return", "one channel, --recover and --recovered");
 }

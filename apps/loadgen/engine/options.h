@@ -5,7 +5,7 @@
 
 enum { MAX_STEPS = 8, MAX_PORTS = 8, MAX_ANSWERS = 4 };
 
-enum mode { MODE_FANOUT, MODE_ECHO, MODE_CONNECT, MODE_IDLE };
+enum mode { MODE_FANOUT, MODE_ECHO, MODE_CONNECT, MODE_IDLE, MODE_RETURN };
 
 /* A server's frame and what is sent back each time it comes (Socket.IO's pings are ordinary frames). */
 struct answer {
@@ -37,6 +37,10 @@ struct options {
   int channels_each; /* subscriptions of each connection */
   const char *subscribe; /* {c} is the channel's number */
   const char *subscribed; /* a part of the frame that acknowledges one subscription */
+  const char *recover; /* instead of subscribe by who was cut off: {epoch} and {offset} are where it stood */
+  const char *recovered; /* a part of the frame that answers it */
+  double away_seconds; /* from the cut until the first one comes back */
+  double spread_seconds; /* from the first one to the last */
   const char *message; /* published or echoed: {c} channel, {t} the mark */
   int publishers; /* the first connections publish in turn; with several ports each its own node's */
   int window; /* publications under way at a time */
