@@ -3,13 +3,19 @@
 // by its text, so that a process that finds everything there is small and starts at once: the compiler stays unloaded.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { createRequire, registerHooks } from 'node:module';
+import { createRequire, enableCompileCache, flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const require = createRequire(import.meta.url);
 const CACHE = new URL('../../node_modules/.cache/aerie-sources/', import.meta.url);
+/** By then an application stands; who is killed would leave nothing in the cache. */
+const STANDS_MS = 2_500;
 const { version } = require('typescript/package.json');
 const SELF = readFileSync(new URL(import.meta.url), 'utf8');
+
+// V8's own code of what is loaded, packages included: a gateway stands in three quarters of the time.
+enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/aerie-compiled/', import.meta.url)));
+setTimeout(flushCompileCache, STANDS_MS).unref();
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
