@@ -2,6 +2,14 @@ import { defineConfig } from 'vitest/config';
 
 const conditions = ['@aerie/source', 'node', 'module', 'default'];
 
+/** They fill the machine, or are about moments that a busy one would miss. */
+const ALONE = [
+  'test/load/**/*.spec.ts',
+  'test/faults/**/*.spec.ts',
+  'test/heartbeat.spec.ts',
+  'test/drain.spec.ts',
+];
+
 export default defineConfig({
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
   resolve: { conditions },
@@ -20,7 +28,8 @@ export default defineConfig({
           exclude: ['**/dist/**', '**/node_modules/**'],
         },
       },
-      { extends: true, test: { name: 'system', include: ['test/**/*.spec.ts'], fileParallelism: false } },
+      { extends: true, test: { name: 'system', include: ['test/**/*.spec.ts'], exclude: ALONE } },
+      { extends: true, test: { name: 'alone', include: ALONE, fileParallelism: false } },
     ],
   },
 });
