@@ -38,7 +38,7 @@ export class SlowBackplane extends Backplane {
     if (away) throw new BackplaneUnavailable('away');
   }
 
-  override async unsubscribe(channel: string): Promise<void> {
+  override unsubscribe(channel: string): void {
     this.calls.push(`-${channel}`);
     this.hears.delete(channel);
   }

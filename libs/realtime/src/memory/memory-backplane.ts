@@ -42,7 +42,7 @@ export class MemoryBackplane extends Backplane {
     this.#channels.add(channel);
   }
 
-  async unsubscribe(channel: string): Promise<void> {
+  unsubscribe(channel: string): void {
     this.#channels.delete(channel);
   }
 

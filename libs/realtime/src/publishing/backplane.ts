@@ -49,8 +49,8 @@ export abstract class Backplane {
   abstract announce(announcement: Announcement): Promise<Announced>;
   /** Resolves when announcements made from now on will be heard; rejects with `BackplaneUnavailable` otherwise. Idempotent; batched by the driver. */
   abstract subscribe(channel: string): Promise<void>;
-  /** Stops hearing a channel. Best effort, never rejects. */
-  abstract unsubscribe(channel: string): Promise<void>;
+  /** Nothing of the channel is delivered from now on. What that takes, the driver does when it suits. */
+  abstract unsubscribe(channel: string): void;
   /** Sends a probe to itself through the ordinary path and waits for it (`timeoutMs`). */
   abstract probe(timeoutMs: number): Promise<BackplaneHealth>;
   /** Releases what it opened. */

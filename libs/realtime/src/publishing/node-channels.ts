@@ -160,7 +160,7 @@ export class NodeChannels {
     this.#channels.delete(channel);
     clearTimeout(entry.retry);
     this.#options.cursors?.release(channel);
-    void this.#options.backplane.unsubscribe(channel);
+    this.#options.backplane.unsubscribe(channel);
   }
 
   #listenTo(channel: string): Promise<void> {

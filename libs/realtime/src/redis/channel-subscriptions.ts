@@ -13,26 +13,37 @@ export interface SubscribeCommands {
 /** `superseded`: the connection was lost meanwhile, and its successor restores again. */
 export type Restoration = 'restored' | 'failed' | 'superseded';
 
+export interface SubscriptionTimes {
+  /** How long a subscriber waits at most for the acknowledgement. Milliseconds. */
+  readonly deadlineMs: number;
+  /** So long a channel that nobody wants is still subscribed: who was cut off comes back to it. Milliseconds. */
+  readonly lingerMs: number;
+}
+
 const CHANNELS_PER_TURN = 4_000;
+const MOST_LINGERING = 20_000;
 
 /**
  * Brings what one connection hears to what is wanted. The wishes of a turn of the event loop travel in few commands; one
- * turn's commands are settled before the next is looked at, so that the last wish always wins.
+ * turn's commands are settled before the next is looked at, so that the last wish always wins. Who leaves is in no hurry:
+ * a crowd that is cut off and comes back costs no commands.
  */
 export class ChannelSubscriptions {
   readonly #wishes = new Map<string, ChannelWish>();
   readonly #changed = new Set<string>();
+  /** Unwanted, and still subscribed until the timer ends. */
+  readonly #lingering = new Set<string>();
   readonly #commands: SubscribeCommands;
-  readonly #deadlineMs: number;
+  readonly #times: SubscriptionTimes;
   /** Counts connections and losses: what was asked of an older one is of no interest. */
   #generation = 0;
   #connected = false;
   #working: Promise<void> | undefined;
+  #lingerTimer: NodeJS.Timeout | undefined;
 
-  /** @param deadlineMs How long a subscriber waits at most for the acknowledgement. */
-  constructor(commands: SubscribeCommands, deadlineMs: number) {
+  constructor(commands: SubscribeCommands, times: SubscriptionTimes) {
     this.#commands = commands;
-    this.#deadlineMs = deadlineMs;
+    this.#times = times;
   }
 
   isWanted(channel: string): boolean {
@@ -51,21 +62,23 @@ export class ChannelSubscriptions {
     wish.wanted = true;
     this.#wishes.set(channel, wish);
     if (wish.joined === 'yes') {
-      // No command is under way: an unsubscribe() of this very turn, if there was one, is not needed any more.
+      // No command is under way: an unsubscribe() that lingers, or is of this very turn, is not needed any more.
+      this.#lingering.delete(channel);
       wish.confirm();
       return Promise.resolve();
     }
     void this.#reconcile([channel]);
-    return wish.acknowledged(this.#deadlineMs, () => void this.#reconcile([channel]));
+    return wish.acknowledged(this.#times.deadlineMs, () => void this.#reconcile([channel]));
   }
 
-  /** The channel is unheard from now on; resolves when Redis was told, never rejects. */
-  async unsubscribe(channel: string): Promise<void> {
+  /** The channel is unheard from now on; Redis is told a while later. */
+  unsubscribe(channel: string): void {
     const wish = this.#wishes.get(channel);
     if (wish === undefined) return;
     wish.abandon();
-    if (this.#connected) await this.#reconcile([channel]);
-    else this.#wishes.delete(channel);
+    if (!this.#connected) this.#wishes.delete(channel);
+    else if (wish.joined === 'yes') this.#linger(channel);
+    else void this.#reconcile([channel]);
   }
 
   /** Asks a new connection for everything that is wanted. */
@@ -96,11 +109,28 @@ export class ChannelSubscriptions {
     this.#generation += 1;
     this.#connected = false;
     this.#changed.clear();
+    clearTimeout(this.#lingerTimer);
+    this.#lingerTimer = undefined;
+    this.#lingering.clear();
     for (const [channel, wish] of this.#wishes) {
       wish.joined = 'no';
       wish.refuse(new BackplaneUnavailable('Redis: not connected'));
       if (!wish.wanted) this.#wishes.delete(channel);
     }
+  }
+
+  #linger(channel: string): void {
+    this.#lingering.add(channel);
+    if (this.#lingering.size > MOST_LINGERING) this.#leaveLingering();
+    else this.#lingerTimer ??= setTimeout(() => this.#leaveLingering(), this.#times.lingerMs).unref();
+  }
+
+  #leaveLingering(): void {
+    clearTimeout(this.#lingerTimer);
+    this.#lingerTimer = undefined;
+    const channels = [...this.#lingering];
+    this.#lingering.clear();
+    void this.#reconcile(channels);
   }
 
   async #joinAll(channels: Iterable<string>): Promise<Restoration> {

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { inject } from 'vitest';
-import { describeBackplane } from '../testing/contracts/backplane.contract.js';
+import { CONTRACT_LINGER_MS, describeBackplane } from '../testing/contracts/backplane.contract.js';
 import { RedisBackplane } from './redis-backplane.js';
 
 describeBackplane('redis', async () => {
   const prefix = `spec-${randomUUID()}:`;
   const admin = new Redis(inject('redisUrl'));
   return {
-    node: () => new RedisBackplane({ source: { url: inject('redisUrl') }, prefix }),
+    node: () =>
+      new RedisBackplane({ source: { url: inject('redisUrl') }, prefix, lingerMs: CONTRACT_LINGER_MS }),
     subscribeCommands: async () => {
       const stats = await admin.info('commandstats');
       return Number(/cmdstat_subscribe:calls=(\d+)/.exec(stats)?.[1] ?? 0);

@@ -24,11 +24,14 @@ export interface RedisBackplaneOptions {
   readonly commandTimeoutMs?: number;
   /** After so long without a frame the subscriber is asked whether it still hears. Default 30,000. */
   readonly silenceMs?: number;
+  /** So long a channel that its last subscriber left stays subscribed: whoever comes back costs no command. Default 5,000. */
+  readonly lingerMs?: number;
 }
 
 const IDEMPOTENCY_MS = 300_000;
 const PROBE_KEY_MS = 10_000;
 const DEFAULT_SILENCE_MS = 30_000;
+const DEFAULT_LINGER_MS = 5_000;
 const BAD_ENVELOPE_LOG_MS = 60_000;
 /** Redis Pub/Sub: one connection for commands, one that only listens; of a cluster, one of each to every master. */
 export class RedisBackplane extends Backplane {
@@ -45,6 +48,7 @@ export class RedisBackplane extends Backplane {
     prefix,
     commandTimeoutMs = DEFAULT_COMMAND_TIMEOUT_MS,
     silenceMs = DEFAULT_SILENCE_MS,
+    lingerMs = DEFAULT_LINGER_MS,
   }: RedisBackplaneOptions) {
     super();
     const keys = new RedisKeys(prefix);
@@ -53,6 +57,7 @@ export class RedisBackplane extends Backplane {
       keys,
       commandTimeoutMs,
       silenceMs,
+      lingerMs,
       announce: (channel, frame, idempotencyKey) =>
         announcer.announce({ channel, frame, idempotencyKey }, PROBE_KEY_MS),
       heard: (channel, envelope) => this.#heard(channel, envelope),
@@ -77,8 +82,8 @@ export class RedisBackplane extends Backplane {
     return this.#subscriber.subscribe(channel);
   }
 
-  unsubscribe(channel: string): Promise<void> {
-    return this.#subscriber.unsubscribe(channel);
+  unsubscribe(channel: string): void {
+    this.#subscriber.unsubscribe(channel);
   }
 
   probe(timeoutMs: number): Promise<BackplaneHealth> {

@@ -7,8 +7,8 @@ export type RedisClient = Redis | Cluster;
 /** A URL, or the application's own client, which is only ever duplicated and stays open. */
 export type RedisSource = { readonly url: string } | { readonly client: RedisClient };
 
-/** By the name of the method that runs it. */
-export type Scripts = Readonly<Record<string, { readonly lua: string; readonly numberOfKeys: number }>>;
+/** By the name of the method that runs it; where the number of keys differs, that is the method's first argument. */
+export type Scripts = Readonly<Record<string, { readonly lua: string; readonly numberOfKeys?: number }>>;
 
 type OwnOptions = Omit<RedisOptions, 'scripts'> & {
   replyMapping: 'legacy';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { type RedisCluster, startRedisCluster } from '../../../../test/support/redis-cluster.js';
-import { describeBackplane } from '../testing/contracts/backplane.contract.js';
+import { CONTRACT_LINGER_MS, describeBackplane } from '../testing/contracts/backplane.contract.js';
 import { describeFailureCounter } from '../testing/contracts/failure-counter.contract.js';
 import { describeHistory } from '../testing/contracts/history.contract.js';
 import { describeNodeDirectory } from '../testing/contracts/node-directory.contract.js';
@@ -45,7 +45,7 @@ async function timeOf({ client }: RedisStoreConnection): Promise<number> {
 }
 
 describeBackplane('redis cluster', async () => {
-  const options = { source: { url: cluster.url }, prefix: freshPrefix() };
+  const options = { source: { url: cluster.url }, prefix: freshPrefix(), lingerMs: CONTRACT_LINGER_MS };
   return { node: () => new RedisBackplane(options), close: async () => undefined };
 });
 

@@ -106,12 +106,35 @@ describe('the redis backplane while Redis misbehaves', () => {
     await Promise.all(['room:1', 'room:2'].map((channel) => node.backplane.subscribe(channel)));
     await redis.kill();
     await eventually(async () => expect((await node.backplane.probe(300)).up).toBe(false));
-    await node.backplane.unsubscribe('room:1');
+    node.backplane.unsubscribe('room:1');
     await redis.restart();
     await vi.waitFor(() => expect(node.gaps).toBe(1), WAIT);
     await eventually(() => node.say('unheard', 'room:1'));
     await untilHeard(node, 'heard', 'room:2');
     expect(node.texts).not.toContain('unheard');
+  });
+
+  it('keeps a channel for a while that was left, and tells Redis then', async () => {
+    const redis = await redisServer();
+    const node = await startNode({ source: { url: redis.url }, lingerMs: 300 });
+    const admin = adminOf(redis.url);
+    const asked = async (): Promise<string | undefined> =>
+      /cmdstat_subscribe:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1];
+    await node.backplane.subscribe('room:1');
+    const before = await asked();
+    node.backplane.unsubscribe('room:1');
+    await eventually(() => node.say('unheard'));
+    // Behind what was announced before, on the same connection.
+    await node.backplane.probe(5_000);
+    await node.backplane.subscribe('room:1');
+    await untilHeard(node, 'back');
+    expect(node.texts).not.toContain('unheard');
+    expect(await asked()).toBe(before);
+
+    node.backplane.unsubscribe('room:1');
+    await vi.waitFor(async () => expect(await admin.pubsub('CHANNELS', '*room:1*')).toEqual([]), WAIT);
+    await node.backplane.subscribe('room:1');
+    await untilHeard(node, 'again');
   });
 
   it('gives half-open connections up and works over new ones', async () => {

@@ -11,11 +11,17 @@ import {
   type Written,
 } from '../sessions/session-registry.js';
 import { SlotPipelines } from './slot-pipelines.js';
-import type { RedisClient } from './redis-client.js';
+import { isCluster, type RedisClient } from './redis-client.js';
 import { orUnavailable } from './redis-fault.js';
 import { RedisKeys } from './redis-keys.js';
-import { SessionCommands } from './session-commands.js';
-import type { ChangeReply, DueReply, ScriptedPipeline, ScriptedRedis } from './session-scripts.js';
+import { type Change, SessionCommands } from './session-commands.js';
+import type {
+  ChangeReply,
+  ChangesReply,
+  DueReply,
+  ScriptedPipeline,
+  ScriptedRedis,
+} from './session-scripts.js';
 import { bucketOf } from './user-bucket.js';
 
 export interface RedisSessionRegistryOptions {
@@ -34,6 +40,8 @@ type Fill = (pipelines: SlotPipelines<ScriptedPipeline>) => void;
 
 const DEFAULT_CLAIM_MS = 30_000;
 const SWEPT_PER_BUCKET = 8;
+/** A script keeps everybody else waiting for some 10 µs a change. */
+const CHANGES_PER_CALL = 100;
 
 /** A hash per user, in 64 slots; each change is one script. The client is the caller's and is not closed here. */
 export class RedisSessionRegistry extends SessionRegistry {
@@ -48,30 +56,23 @@ export class RedisSessionRegistry extends SessionRegistry {
   }
 
   async write(lease: Lease, changes: readonly SessionChange[]): Promise<readonly Written[]> {
-    const replies = await this.#pipelined<ChangeReply>((pipelines) => {
-      for (const change of changes)
-        if (change.type === 'enter') this.#commands.enter(pipelines, lease, change);
-        else this.#commands.leave(pipelines, lease, { ...change, fence: lease.fence });
-    });
+    const replies = await this.#apply(lease, changes);
     return replies.map(writtenOf);
   }
 
   async sweep(lease: Lease, fence: string): Promise<SweepStep> {
     const found = await this.#indexed(fence);
-    const replies = await this.#pipelined<ChangeReply>((pipelines) => {
-      for (const { user, connection } of found)
-        this.#commands.leave(pipelines, lease, {
-          user,
-          connection,
-          graceMs: 0,
-          ...NODE_LOST,
-          fence,
-          onlyThere: true,
-        });
-    });
+    const leaving = found.map((each) => ({
+      type: 'leave' as const,
+      ...each,
+      graceMs: 0,
+      ...NODE_LOST,
+      fence,
+    }));
+    const replies = await this.#apply(lease, leaving);
     return {
-      state: found.length === 0 ? 'swept' : replies.some(([ok]) => ok === 0) ? 'refused' : 'more',
-      removed: replies.filter((reply) => reply[0] === 1 && reply[2] === 1).length,
+      state: found.length === 0 ? 'swept' : replies.includes(undefined) ? 'refused' : 'more',
+      removed: replies.filter((reply) => reply?.[2] === 1).length,
       events: replies.flatMap(eventsOf),
     };
   }
@@ -124,6 +125,20 @@ export class RedisSessionRegistry extends SessionRegistry {
     });
   }
 
+  /** Of each change what came of it; undefined where the lease was over. */
+  async #apply(lease: Lease, changes: readonly Change[]): Promise<readonly (ChangeReply | undefined)[]> {
+    const calls = callsOf(changes, isCluster(this.#client));
+    const replies = await this.#pipelined<ChangesReply>((pipelines) => {
+      for (const call of calls) this.#commands.changes(pipelines, lease, call);
+    });
+    const answers = new Map(
+      calls.flatMap((call, index) =>
+        call.map((change, place) => [change, answerAt(replies[index], place)] as const),
+      ),
+    );
+    return changes.map((change) => answers.get(change));
+  }
+
   #pipelined<Reply>(fill: Fill): Promise<readonly Reply[]> {
     const pipelines = new SlotPipelines<ScriptedPipeline>(this.#client);
     fill(pipelines);
@@ -131,14 +146,29 @@ export class RedisSessionRegistry extends SessionRegistry {
   }
 }
 
-function writtenOf(reply: ChangeReply): Written {
-  if (reply[0] === 0) return { ok: false };
+/** Changes that travel in one script, in order: of a cluster those of one bucket, whose keys lie together. */
+function callsOf(changes: readonly Change[], apart: boolean): readonly (readonly Change[])[] {
+  const groups = apart ? Map.groupBy(changes, ({ user }) => bucketOf(user)).values() : [changes];
+  return [...groups].flatMap((group) =>
+    Array.from({ length: Math.ceil(group.length / CHANGES_PER_CALL) }, (_, call) =>
+      group.slice(call * CHANGES_PER_CALL, (call + 1) * CHANGES_PER_CALL),
+    ),
+  );
+}
+
+function answerAt(reply: ChangesReply | undefined, place: number): ChangeReply | undefined {
+  const answer = reply?.[place];
+  return typeof answer === 'object' ? answer : undefined;
+}
+
+function writtenOf(reply: ChangeReply | undefined): Written {
+  if (reply === undefined) return { ok: false };
   const [, , rest] = reply;
   return { ok: true, events: eventsOf(reply), surplus: Array.isArray(rest) ? rest : [] };
 }
 
-function eventsOf(reply: ChangeReply): readonly SessionEvent[] {
-  return reply[0] === 0 ? [] : reply[1].map(eventOf);
+function eventsOf(reply: ChangeReply | undefined): readonly SessionEvent[] {
+  return reply?.[1].map(eventOf) ?? [];
 }
 
 function eventOf(text: string): SessionEvent {

@@ -6,11 +6,12 @@ import type { SlotPipelines } from './slot-pipelines.js';
 import { BUCKETS, bucketOf } from './user-bucket.js';
 
 /** One that leaves, and the fence that it is looked for under. */
-export interface LeavingUnder extends Omit<Leaving, 'type'> {
+export interface LeavingUnder extends Leaving {
   readonly fence: string;
-  /** It is left alone where it has moved to another fence. */
-  readonly onlyThere?: boolean;
 }
+
+/** A leaving without a fence is of the writer's own node, which knows. */
+export type Change = Entering | Leaving | LeavingUnder;
 
 /** An event that nobody acknowledges for so long is given up. */
 const EVENT_LIFE_MS = 3_600_000;
@@ -33,43 +34,23 @@ export class SessionCommands {
     return keys;
   }
 
-  enter(
-    pipelines: SlotPipelines<ScriptedPipeline>,
-    lease: Lease,
-    { user, record, told, again, limit }: Entering,
-  ): void {
-    const keys = this.keysOf(user);
+  /** All of one bucket where the store is a cluster. */
+  changes(pipelines: SlotPipelines<ScriptedPipeline>, lease: Lease, changes: readonly Change[]): void {
+    const [first] = changes;
+    if (first === undefined) return;
     const { leaseUntil, fence, node } = lease;
-    const { max = 0, overflow = '' } = limit ?? {};
+    const keys = changes.flatMap((change) => this.#keysOfChange(change, fence));
+    const args = changes.flatMap(argumentsOf);
     pipelines
-      .of(bucketOf(user))
-      .sessionEnter(
-        [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid, keys.held(user)],
-        [
-          leaseUntil,
-          fence,
-          node,
-          user,
-          record.id,
-          JSON.stringify(record),
-          flag(told),
-          flag(again),
-          this.#claimMs,
-          max,
-          overflow,
-        ],
-      );
+      .of(bucketOf(first.user))
+      .sessionChanges(keys.length, keys, [leaseUntil, fence, node, this.#claimMs, ...args]);
   }
 
-  leave(pipelines: SlotPipelines<ScriptedPipeline>, { leaseUntil }: Lease, leaving: LeavingUnder): void {
-    const { user, connection, graceMs, code, reason, fence, onlyThere = false } = leaving;
+  #keysOfChange(change: Change, own: string): readonly string[] {
+    const { user } = change;
     const keys = this.keysOf(user);
-    pipelines
-      .of(bucketOf(user))
-      .sessionLeave(
-        [keys.user(user), keys.index(fence), keys.due, keys.events, keys.unsaid],
-        [leaseUntil, onlyThere ? fence : '', user, connection, graceMs, code, reason, this.#claimMs],
-      );
+    const index = keys.index('fence' in change ? change.fence : own);
+    return [keys.user(user), index, keys.due, keys.events, keys.unsaid, keys.held(user)];
   }
 
   offline(pipelines: SlotPipelines<ScriptedPipeline>, { leaseUntil }: Lease, user: string): void {
@@ -96,4 +77,14 @@ export class SessionCommands {
 
 function flag(value: boolean): string {
   return value ? '1' : '0';
+}
+
+function argumentsOf(change: Change): readonly (string | number)[] {
+  if (change.type === 'leave') {
+    const { user, connection, graceMs, code, reason } = change;
+    return ['leave', user, connection, graceMs, code, reason, 'fence' in change ? change.fence : '', ''];
+  }
+  const { user, record, told, again, limit } = change;
+  const { max = 0, overflow = '' } = limit ?? {};
+  return ['enter', user, record.id, JSON.stringify(record), flag(told), flag(again), max, overflow];
 }

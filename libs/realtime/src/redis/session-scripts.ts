@@ -2,8 +2,10 @@ import type { ChainableCommander } from 'ioredis';
 import { luaOf } from './lua-source.js';
 import type { RedisClient, Scripts } from './redis-client.js';
 
-/** `[0]`: the lease is over. Else 1, events, and surplus connections or whether the one that left was there. */
-export type ChangeReply = [0] | [1, string[], string[] | 0 | 1];
+/** 1, events, and surplus connections or whether the one that left was there. */
+export type ChangeReply = [1, string[], string[] | 0 | 1];
+/** `[0]`: the lease is over. Else of each change. */
+export type ChangesReply = [0] | ChangeReply[];
 export type DueReply = [users: string[], events: string[]];
 export type RenewReply = [
   state: string,
@@ -16,8 +18,6 @@ export type RenewReply = [
 
 /** What each script answers; what it takes stands at the head of its file. */
 interface Replies {
-  sessionEnter: ChangeReply;
-  sessionLeave: ChangeReply;
   sessionDue: DueReply;
   sessionOffline: string[];
   sessionHold: number;
@@ -34,12 +34,14 @@ export type ScriptedRedis = RedisClient & {
 };
 export type ScriptedPipeline = ChainableCommander & {
   [Script in keyof Replies]: (keys: Keys, args: Arguments) => unknown;
+} & {
+  /** Answers {@link ChangesReply}. */
+  sessionChanges(numberOfKeys: number, keys: Keys, args: Arguments): unknown;
 };
 
 /** For `scripts` of an ioredis client. */
 export const SESSION_SCRIPTS: Scripts = {
-  sessionEnter: { lua: lua('session-enter'), numberOfKeys: 6 },
-  sessionLeave: { lua: lua('session-leave'), numberOfKeys: 5 },
+  sessionChanges: { lua: lua('session-changes') },
   sessionDue: { lua: lua('session-due'), numberOfKeys: 3 },
   sessionOffline: { lua: lua('session-offline'), numberOfKeys: 4 },
   sessionHold: { lua: lua('session-hold'), numberOfKeys: 2 },

@@ -51,9 +51,9 @@ export class ShardedSubscriber {
     return Promise.reject(new BackplaneUnavailable('Redis: no master has the channel'));
   }
 
-  async unsubscribe(channel: string): Promise<void> {
+  unsubscribe(channel: string): void {
     // While it moves it may be on another shard than the one that its slot is on.
-    await Promise.all([...this.#shards.values()].map((shard) => shard.unsubscribe(channel)));
+    for (const shard of this.#shards.values()) shard.unsubscribe(channel);
   }
 
   /** Up where every shard is. */
@@ -111,7 +111,7 @@ export class ShardedSubscriber {
       for (const channel of shard.channels()) {
         const owner = this.#shards.get(this.#ownerOf(channel));
         if (owner === undefined || owner === shard) continue;
-        void shard.unsubscribe(channel);
+        shard.unsubscribe(channel);
         owner.adopt([channel]);
       }
       if (!this.#hasSlots(address) && shard.channels().length === 0) this.#giveUp(address, shard);

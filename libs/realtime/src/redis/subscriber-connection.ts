@@ -14,6 +14,8 @@ export interface Listening {
   readonly commandTimeoutMs: number;
   /** After so long without a frame a connection is asked whether it still hears. */
   readonly silenceMs: number;
+  /** So long a channel stays subscribed that is not wanted any more. */
+  readonly lingerMs: number;
   /** Announces a probe by the ordinary path. */
   announce(channel: string, frame: Uint8Array, idempotencyKey: string): Promise<unknown>;
   heard(channel: string, envelope: Envelope | undefined): void;
@@ -94,8 +96,8 @@ export class SubscriberConnection {
     return this.#channels.subscribe(channel);
   }
 
-  unsubscribe(channel: string): Promise<void> {
-    return this.#channels.unsubscribe(channel);
+  unsubscribe(channel: string): void {
+    this.#channels.unsubscribe(channel);
   }
 
   /** Takes over channels that another connection heard until now; `mend()` subscribes them. */
@@ -106,7 +108,7 @@ export class SubscriberConnection {
 
   /** Asks itself in another channel from now on. */
   probeIn(channel: string): void {
-    void this.#channels.unsubscribe(this.#probeChannel);
+    this.#channels.unsubscribe(this.#probeChannel);
     this.#probeChannel = channel;
     this.#channels.keep(channel);
   }
@@ -132,7 +134,7 @@ export class SubscriberConnection {
 
   #openChannels(): ChannelSubscriptions {
     const { client } = this.#connection;
-    const { keys, commandTimeoutMs } = this.#listening;
+    const { keys, commandTimeoutMs: deadlineMs, lingerMs } = this.#listening;
     const live = (channels: readonly string[]): string[] => channels.map((channel) => keys.live(channel));
     const verbs = this.#verbs;
     const commands = {
@@ -140,7 +142,7 @@ export class SubscriberConnection {
       unsubscribe: (channels: readonly string[]) => verbs.unsubscribe(client, live(channels)),
       batches: verbs.batches,
     };
-    return new ChannelSubscriptions(commands, commandTimeoutMs);
+    return new ChannelSubscriptions(commands, { deadlineMs, lingerMs });
   }
 
   #receive(live: Buffer, message: Buffer): void {

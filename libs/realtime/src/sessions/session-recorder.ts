@@ -30,7 +30,7 @@ export interface SessionRecorderOptions {
 
 const CONNECTIONS_PER_WRITE = 500;
 /** So long the first of several waits for the others: many writes of one connection each would cost more than the connects. */
-const GATHER_MS = 5;
+const GATHER_MS = 20;
 /** While the store is away those who come and go pile up. */
 const MOST_PENDING = 100_000;
 /** So many are written anew at once, and after so long the next: 1,000 a second. */
@@ -147,6 +147,7 @@ export class SessionRecorder {
       const lease = this.#options.lease();
       isWritten = lease !== undefined && (await this.#writeSome(lease));
       if (isWritten) this.#retryMs = RETRY_MIN_MS;
+      if (isWritten && this.#pending.size < CONNECTIONS_PER_WRITE) await pause(GATHER_MS);
     }
     this.#working = undefined;
     if (!isWritten) this.#tryLater();

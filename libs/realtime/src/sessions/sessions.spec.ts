@@ -33,6 +33,8 @@ async function start(name: string, limit?: UserLimit): Promise<SessionsNode> {
 const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 /** Long enough that every node looks at the others as it would after an hour. */
 const settle = (): Promise<unknown> => pass(20_000);
+/** What came and went is in the store. */
+const written = (): Promise<unknown> => pass(30);
 const told = (): readonly SessionEvent[] => nodes.flatMap(({ events }) => events);
 const typesOf = (user: string): readonly string[] =>
   told()
@@ -46,7 +48,7 @@ describe('a connection', () => {
     const one = await start('one');
     const connections = [one.connect('alice'), one.connect('alice'), one.connect('bob')];
     expect(registry.writes).toEqual([]);
-    await pass(10);
+    await written();
     expect(registry.writes.map(({ length }) => length)).toEqual([3]);
     expect(await idsOf('alice')).toEqual(connections.slice(0, 2).map(({ id }) => id));
   });
@@ -58,7 +60,7 @@ describe('a connection', () => {
       true,
       false,
     ]);
-    await pass(10);
+    await written();
     expect(await two.sessions.isOnline('alice')).toBe(true);
     expect(await two.sessions.connectionsOf('alice')).toMatchObject([{ node: 'one' }]);
     expect(await one.sessions.connectionsOf('alice')).toMatchObject([{ node: 'one', channels: [] }]);
@@ -92,7 +94,7 @@ describe('a connection', () => {
   it('gets its grace from its end on, however late that is written', async () => {
     const one = await start('one');
     const connection = one.connect('alice');
-    await pass(10);
+    await written();
     registry.away = 'before';
     one.end(connection);
     await pass(8_000);
@@ -155,7 +157,7 @@ describe('a node that is gone', () => {
     await settle();
     expect(told()).toHaveLength(8);
     one.connect('carol');
-    await pass(10);
+    await written();
     expect(typesOf('carol')).toEqual(['connected', 'online']);
   });
 
@@ -245,7 +247,7 @@ describe('a limit per user', () => {
     const [one, two] = [await start('one', limit), await start('two', limit)];
     expect(await one.sessions.places.hasRoom('alice')).toBe(true);
     const connection = one.connect('alice');
-    await pass(10);
+    await written();
     const refused = two.sessions.places.hasRoom('alice');
     await pass(300);
     expect(await refused).toBe(false);
@@ -258,7 +260,7 @@ describe('a limit per user', () => {
   it('is nobody’s question while the store is away or slow', async () => {
     const one = await start('one', limit);
     one.connect('alice');
-    await pass(10);
+    await written();
     registry.away = 'before';
     expect(await one.sessions.places.hasRoom('alice')).toBe(true);
     vi.spyOn(registry, 'hold').mockReturnValue(new Promise(() => undefined));
@@ -271,9 +273,9 @@ describe('a limit per user', () => {
     const replace: UserLimit = { max: 1, overflow: 'replace' };
     const [one, two] = [await start('one', replace), await start('two', replace)];
     const oldest = one.connect('alice');
-    await pass(10);
+    await written();
     two.connect('alice');
-    await pass(10);
+    await written();
     expect([two.replaced, one.replaced]).toEqual([[oldest.id], []]);
   });
 });
@@ -293,7 +295,7 @@ describe('a node that stops', () => {
   it('keeps its lease, for others to sweep, where it could not write what it had to', async () => {
     const one = await start('one');
     const connection = one.connect('alice');
-    await pass(10);
+    await written();
     registry.away = 'before';
     one.end(connection, 1000);
     const stopped = one.sessions.stop();

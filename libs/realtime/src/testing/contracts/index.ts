@@ -1,4 +1,4 @@
-export { describeBackplane } from './backplane.contract.js';
+export { CONTRACT_LINGER_MS, describeBackplane } from './backplane.contract.js';
 export { describeFailureCounter } from './failure-counter.contract.js';
 export { describeHistory, type HistoryFixture, type HistoryNode } from './history.contract.js';
 export { describeNodeDirectory } from './node-directory.contract.js';
