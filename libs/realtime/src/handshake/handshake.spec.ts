@@ -185,13 +185,32 @@ describe('a handshake', () => {
   it('ends after 10 s with 408, and gives its place back', async () => {
     const { handshake, attempt, admission, guards } = setUp();
     const pending = await attempt(bearer('alice'));
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     guards.verdict = () => new Promise(() => undefined);
     const admitted = handshake.admit(pending);
     await vi.advanceTimersByTimeAsync(9_999);
     expect(admission.pending).toBe(1);
     await vi.advanceTimersByTimeAsync(1);
     await expect(admitted).resolves.toMatchObject({ code: 'timeout', status: 408 });
+    expect([admission.pending, vi.getTimerCount()]).toEqual([0, 0]);
+  });
+
+  it('is one of 500 at a time: the next waits in line, and costs no guard where its time is over', async () => {
+    const { handshake, attempt, admission, guards } = setUp({ maxConnections: 1_000 });
+    const pending = await Promise.all(Array.from({ length: 502 }, () => attempt(bearer('alice'))));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const letIn: (() => void)[] = [];
+    guards.verdict = () => new Promise((resolve) => letIn.push(() => resolve(undefined)));
+    const admitted = pending.map((each) => handshake.admit(each));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([guards.ran, admission.pending]).toEqual([500, 502]);
+    letIn[7]?.();
+    await expect(admitted[7]).resolves.toHaveProperty('session');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(guards.ran).toBe(501);
+    await vi.advanceTimersByTimeAsync(5_000);
+    await expect(admitted[501]).resolves.toMatchObject({ code: 'timeout', status: 408 });
+    expect(guards.ran).toBe(501);
     expect([admission.pending, vi.getTimerCount()]).toEqual([0, 0]);
   });
 
