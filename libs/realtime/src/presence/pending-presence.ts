@@ -1,3 +1,4 @@
+import type { PendingList } from '../sessions/write-behind.js';
 import type { PresenceChange, PresenceEntering, PresenceLeaving } from './presence-store.js';
 
 /** An end that is not written yet: the grace runs from the end on, not from the writing. */
@@ -11,11 +12,8 @@ type Pending = {
   readonly known: boolean;
 } & (PresenceEntering | LeftChannel);
 
-/**
- * Subscriptions whose latest state is not written yet; of each only that counts. Bounded by what is there: one that came and
- * went before it was written is forgotten.
- */
-export class PendingPresence {
+/** Subscriptions whose latest state is not written yet; of each only that counts, and one that came and went is no news. */
+export class PendingPresence implements PendingList<PresenceChange> {
   #changes = new Map<string, Pending>();
 
   get size(): number {
@@ -34,14 +32,12 @@ export class PendingPresence {
     else this.#changes.set(key, { ...left, known: true });
   }
 
-  /** So many changes, which leave this list. */
   take(count: number): readonly PresenceChange[] {
     const taken = [...this.#changes].slice(0, count);
     for (const [key] of taken) this.#changes.delete(key);
     return taken.map(([, pending]) => changeOf(pending));
   }
 
-  /** Puts back what was not written, unless there is news of it. */
   putBack(changes: readonly PresenceChange[]): void {
     const newer = this.#changes;
     this.#changes = new Map();
@@ -51,8 +47,13 @@ export class PendingPresence {
     for (const [key, pending] of newer) this.#changes.set(key, pending);
   }
 
-  clear(): void {
-    this.#changes.clear();
+  forgetOldest(): boolean {
+    for (const [key, { type }] of this.#changes) if (type === 'leave') return this.#changes.delete(key);
+    return false;
+  }
+
+  forgetKnown(): void {
+    for (const [key, { known }] of this.#changes) if (known) this.#changes.delete(key);
   }
 }
 

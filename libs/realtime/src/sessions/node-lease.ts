@@ -14,8 +14,8 @@ export interface LeaseEvents {
   /** Others cleared what this node had: nobody may stay. A new lease is there. */
   onSwept(): void;
   /**
-   * The store lost what it knew, or the latest of it: a new lease is there, and everything is to be written anew. The fences
-   * from before are kept alive until `settled`.
+   * The store lost what it knew, or the latest of it, or was not told all: a new lease is there, and everything is to be written
+   * anew. The fences from before are kept alive until `settled`.
    */
   onAnew(former: readonly string[]): void;
   /** Held, and this is what the store knows of the others. */
@@ -37,6 +37,7 @@ export class NodeLease {
   /** Fences that are kept alive while their connections move to the present lease. */
   #former: readonly string[] = [];
   #isMoving = false;
+  #isToMove = false;
   #origin: string | undefined;
   #nodes = 1;
   #quietUntil = Infinity;
@@ -73,6 +74,15 @@ export class NodeLease {
   async renewAfresh(): Promise<LeaseState | undefined> {
     await this.#renewing;
     return this.#renew();
+  }
+
+  /** What the store has under this lease may be wrong: with the next renewal everything is written anew. */
+  beginAnew(): void {
+    if (!this.#isToMove)
+      this.#logger.warn(
+        'too much ended while Redis is away: not all of it is told, and all is written anew then',
+      );
+    this.#isToMove = true;
   }
 
   /** Nothing is left under these fences. */
@@ -115,7 +125,8 @@ export class NodeLease {
     const view = await this.#claim(lease.fence, false);
     if (view.state === 'swept') return this.#swept();
     const isAnother = this.#origin !== undefined && view.origin !== this.#origin;
-    if (view.state === 'absent' || isAnother) return this.#anew(lease);
+    if (view.state === 'absent' || isAnother) return this.#lost(lease);
+    if (this.#isToMove && this.#former.length === 0) return this.#anew(lease);
     if (view.reconnected) this.#beQuiet();
     this.#take(lease.fence, view);
     this.#options.events.onHeld(view);
@@ -142,8 +153,13 @@ export class NodeLease {
     return 'swept';
   }
 
-  #anew({ fence }: Lease): Promise<LeaseState> {
+  #lost(lease: Lease): Promise<LeaseState> {
     this.#logger.warn('Redis lost its latest data: writing the sessions of this node anew');
+    return this.#anew(lease);
+  }
+
+  #anew({ fence }: Lease): Promise<LeaseState> {
+    this.#isToMove = false;
     this.#former = [...this.#former, fence].slice(-MAX_FORMER);
     this.#isMoving = true;
     this.#lease = undefined;

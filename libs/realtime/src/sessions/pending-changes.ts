@@ -1,4 +1,5 @@
 import type { Entering, Leaving, SessionChange } from './session-registry.js';
+import type { PendingList } from './write-behind.js';
 
 /** An end that is not written yet: the grace runs from the end on, not from the writing. */
 export type Left = Omit<Leaving, 'graceMs'> & {
@@ -12,8 +13,8 @@ interface Pending {
   readonly leave?: Left;
 }
 
-/** Changes of connections that are not written yet, by connection and in order. */
-export class PendingChanges {
+/** Changes of connections that are not written yet, by connection and in order: one that came and went is told of too. */
+export class PendingChanges implements PendingList<SessionChange> {
   #changes = new Map<string, Pending>();
 
   get size(): number {
@@ -31,7 +32,6 @@ export class PendingChanges {
     this.#changes.set(left.connection, { ...this.#changes.get(left.connection), leave: left });
   }
 
-  /** The changes of so many connections, which leave this list. */
   take(connections: number): readonly SessionChange[] {
     const changes: SessionChange[] = [];
     let taken = 0;
@@ -44,7 +44,6 @@ export class PendingChanges {
     return changes;
   }
 
-  /** Puts back what was not written. What came meanwhile is later, and stands behind it. */
   putBack(changes: readonly SessionChange[]): void {
     const newer = this.#changes;
     this.#changes = new Map();
@@ -55,16 +54,11 @@ export class PendingChanges {
     for (const [id, pending] of newer) this.#changes.set(id, { ...this.#changes.get(id), ...pending });
   }
 
-  /** Forgets the oldest connection that has left. */
-  forgetOldest(): void {
-    for (const [id, { leave }] of this.#changes) {
-      if (leave === undefined) continue;
-      this.#changes.delete(id);
-      return;
-    }
+  forgetOldest(): boolean {
+    for (const [id, { leave }] of this.#changes) if (leave !== undefined) return this.#changes.delete(id);
+    return false;
   }
 
-  /** Forgets what is about connections that the store has known: what is left is news of those that it never heard of. */
   forgetKnown(): void {
     for (const [id, { enter }] of this.#changes)
       if (enter === undefined || enter.again) this.#changes.delete(id);

@@ -240,6 +240,25 @@ describe('a store that lost its data', () => {
   });
 });
 
+describe('a store that is away for longer than is kept of those who go', () => {
+  it('has no ghost afterwards: what was forgotten is cleared, and told as lost', async () => {
+    const one = await start('one');
+    const [stays, forgotten] = [one.connect('alice'), one.connect('bob')];
+    await settle();
+    registry.away = 'before';
+    one.end(forgotten, 1000);
+    for (let index = 0; index < 100_000; index += 1) one.end(one.connect('carol'), 1000);
+    expect(one.sessions.unwritten).toBe(100_000);
+    registry.away = undefined;
+    await pass(60_000);
+    expect([await idsOf('alice'), await idsOf('bob')]).toEqual([[stays.id], []]);
+    expect(typesOf('alice')).toEqual(['connected', 'online']);
+    expect(typesOf('bob')).toEqual(['connected', 'online', 'disconnected', 'offline']);
+    expect([stays.isOpen, one.sessions.unwritten]).toEqual([true, 0]);
+    expect((await directory.list()).map(({ node }) => node)).toEqual(['one']);
+  });
+});
+
 describe('a limit per user', () => {
   const limit: UserLimit = { max: 1, overflow: 'refuse' };
 

@@ -17,6 +17,7 @@ import type { SessionTimes } from './session-times.js';
 import { StallGate } from './stall-gate.js';
 import { Sweeper } from './sweeper.js';
 import { UserPlaces } from './user-places.js';
+import type { WriteBehind } from './write-behind.js';
 
 export interface SessionsOptions {
   readonly node: string;
@@ -88,6 +89,7 @@ export class Sessions {
       listening,
       onEvents,
       lease: () => lease.current,
+      onForgotten: () => lease.beginAnew(),
       onSurplus: (user, surplus) => this.#listener?.replaced(user, surplus),
     });
     this.#presence = new PresenceRecorder({
@@ -96,6 +98,7 @@ export class Sessions {
       times,
       keeps: options.keepsPresence,
       lease: () => lease.current,
+      onForgotten: () => lease.beginAnew(),
     });
     this.gate = new StallGate({
       times,
@@ -166,14 +169,12 @@ export class Sessions {
   #leaseEvents(): ConstructorParameters<typeof NodeLease>[0]['events'] {
     return {
       onHeld: (view) => {
-        this.#recorder.wake();
-        this.#presence.wake();
+        for (const writer of this.#writers) writer.wake();
         this.#sweeper.consider(view);
         void this.#clearLeftovers();
       },
       onSwept: () => {
-        this.#recorder.drop();
-        this.#presence.drop();
+        for (const writer of this.#writers) writer.drop();
         for (const connection of this.#options.connections.all()) connection.close(CLOSE.goingAway);
       },
       onAnew: (former) => void this.#moveFrom(former),
@@ -181,7 +182,7 @@ export class Sessions {
   }
 
   async #moveFrom(former: readonly string[]): Promise<void> {
-    const moved = await Promise.all([this.#recorder.writeAnew(), this.#presence.writeAnew()]);
+    const moved = await Promise.all(this.#writers.map((writer) => writer.writeAnew()));
     if (moved.every(Boolean)) this.#leftovers = former;
   }
 
@@ -197,6 +198,10 @@ export class Sessions {
     } catch {
       this.#leftovers = fences;
     }
+  }
+
+  get #writers(): readonly Pick<WriteBehind<never>, 'wake' | 'drop' | 'writeAnew'>[] {
+    return [this.#recorder.writer, this.#presence.writer];
   }
 
   #info(): NodeInfo {
