@@ -6,6 +6,9 @@ import { killProcess, launchRedis } from './redis-server.js';
 
 export interface RedisSentinel {
   readonly port: number;
+  /** SIGSTOP. */
+  pause(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
@@ -24,12 +27,11 @@ export async function startSentinel(primaryPort: number): Promise<RedisSentinel>
   ];
   await writeFile(file, `${lines.join('\n')}\n`);
   const child = await launchRedis(port, [file, '--sentinel']);
-  const killChild = (): void => void child.kill('SIGKILL');
-  process.once('exit', killChild);
   return {
     port,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     stop: async () => {
-      process.removeListener('exit', killChild);
       await killProcess(child);
       await rm(folder, { recursive: true, force: true });
     },

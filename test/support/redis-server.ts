@@ -34,6 +34,12 @@ export interface RedisServer {
 
 const READY_WITHIN_MS = 10_000;
 
+/** Those that run; none outlives this process. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const port = options.port ?? (await freePort());
   const folder = await mkdtemp(join(tmpdir(), 'aerie-redis-'));
@@ -49,8 +55,6 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     ...(options.args ?? []),
   ];
   let child = await launchRedis(port, args);
-  const killChild = (): void => void child.kill('SIGKILL');
-  process.once('exit', killChild);
   const kill = (): Promise<void> => killProcess(child);
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -66,16 +70,17 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       child = await launchRedis(port, args);
     },
     stop: async () => {
-      process.removeListener('exit', killChild);
       await kill();
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
-/** Starts the binary and waits until it answers on `port`. */
+/** Starts the binary and waits until it answers on `port`. It ends with this process at the latest. */
 export async function launchRedis(port: number, args: readonly string[]): Promise<ChildProcess> {
   const child = spawn(ensureRedisServer(), args, { stdio: 'ignore' });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   const deadline = Date.now() + READY_WITHIN_MS;
   while (!(await answersPing(port))) {
     if (child.exitCode !== null)

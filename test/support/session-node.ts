@@ -99,6 +99,21 @@ export class SessionNode {
     return (await this.api<{ online: boolean }>(`presence?user=${user}`)).online;
   }
 
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** In the order of their names, as the store has them. */
+  async membersOf(channel: string): Promise<readonly string[]> {
+    const { members } = await this.api<{ members: { user: string }[] }>(`presence?channel=${channel}`);
+    return members.map(({ user }) => user);
+  }
+
+  /** All its clients say goodbye. */
+  async dismiss(): Promise<void> {
+    await Promise.all(this.#clients.splice(0).map((client) => client.close()));
+  }
+
   /** SIGSTOP: it stands still, its sockets stay open. */
   pause(): void {
     this.#child.kill('SIGSTOP');
@@ -117,7 +132,7 @@ export class SessionNode {
 
   /** SIGKILL; also ends its clients. */
   async kill(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (this.isAlive) {
       const exited = once(this.#child, 'exit');
       this.#child.kill('SIGKILL');
       await exited;
