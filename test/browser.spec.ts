@@ -3,16 +3,21 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import { launchBrowser } from './support/browser.js';
 import { freePort } from './support/free-port.js';
 import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { type NginxConfiguration, startNginx } from './support/nginx.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
 import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.js';
 
 const SERVE = fileURLToPath(new URL('../examples/browser/serve.mjs', import.meta.url));
 const PAGE_CLIENTS = fileURLToPath(new URL('support/page-clients.js', import.meta.url));
-const IMPORTS = { '@aerie/client': '/sdk/client/index.js', '@aerie/protocol': '/sdk/protocol/index.js' };
+const IMPORTS = {
+  '@aerie/client': '/sdk/client/index.js',
+  '@aerie/client/fallbacks': '/sdk/client/fallbacks/index.js',
+  '@aerie/protocol': '/sdk/protocol/index.js',
+};
 const WAIT = { timeout: 20_000, interval: 20 };
 
 let redis: RedisServer;
@@ -86,6 +91,29 @@ it('the SDK comes back when the network of its page does', async () => {
   await everybody(page, { seen: [1, 2, 3], recovered: ['first', true] });
 });
 
+it.each<NginxConfiguration>(['closed', 'bare'])(
+  'the SDK goes on by its fallbacks where an nginx lets no WebSocket through (%s)',
+  async (configuration) => {
+    const nginx = await startNginx(configuration, [proxy.port]);
+    onTestFinished(() => nginx.stop());
+    const channel = `public:fallbacks-${configuration}`;
+    const page = await pageWithClients('eve');
+    await page.evaluate(
+      `fallbackClients(${JSON.stringify({ url: `http://localhost:${nginx.port}`, channel })})`,
+    );
+    await everybody(page, { recovered: ['first'] }, 2);
+    await publish(channel, 1, 2);
+    await everybody(page, { seen: [1, 2] }, 2);
+    proxy.setMode('cut');
+    await publish(channel, 3);
+    proxy.setMode('pass');
+    await publish(channel, 4);
+    await everybody(page, { seen: [1, 2, 3, 4] }, 2);
+    for (const kind of ['sse', 'long-polling'])
+      expect(new Set((await told(page, kind))?.transports)).toEqual(new Set([kind]));
+  },
+);
+
 it('examples/browser shows what was said while it was cut off, and says something', async () => {
   context = await browser.newContext();
   const page = await context.newPage();
@@ -122,6 +150,8 @@ interface Told {
   readonly seen: readonly number[];
   readonly recovered: readonly (boolean | 'first')[];
   readonly states?: readonly string[];
+  /** Of each connection. */
+  readonly transports?: readonly string[];
   readonly lastEventId?: string;
 }
 

@@ -28,8 +28,11 @@ http {
 }
 `;
 
-/** `deployed`: the configuration of deploy/nginx. `bare`: nginx's defaults and a proxy_pass. */
-export type NginxConfiguration = 'deployed' | 'bare';
+/**
+ * `deployed`: the configuration of deploy/nginx. `bare`: nginx's defaults and a proxy_pass. `closed`: as deployed, but it answers
+ * for `/ws` itself, with a 403 that is none of Aerie's.
+ */
+export type NginxConfiguration = 'deployed' | 'bare' | 'closed';
 
 export interface Nginx {
   /** On 127.0.0.1. */
@@ -50,8 +53,7 @@ export async function startNginx(
   const folder = await mkdtemp(join(tmpdir(), 'aerie-nginx-'));
   // As root it starts workers of another user, who have their temporary files in there.
   await chmod(folder, 0o755);
-  const text = configuration === 'bare' ? BARE : await readFile(DEPLOYED, 'utf8');
-  await writeFile(join(folder, 'nginx.conf'), adapted(text, folder, port));
+  await writeFile(join(folder, 'nginx.conf'), adapted(await textOf(configuration), folder, port));
   const servers = upstreams.map((upstream) => `server 127.0.0.1:${upstream} max_fails=0;\n`);
   await writeFile(join(folder, 'upstream.conf'), servers.join(''));
   // A pipe of Node's is a socket, which can't be opened as /dev/stdout.
@@ -80,6 +82,14 @@ export async function startNginx(
   };
   await untilReady(nginx, () => child.exitCode === null);
   return nginx;
+}
+
+async function textOf(configuration: NginxConfiguration): Promise<string> {
+  if (configuration === 'bare') return BARE;
+  const deployed = await readFile(DEPLOYED, 'utf8');
+  return configuration === 'closed'
+    ? deployed.replace('location = /ws {', 'location = /ws {\nreturn 403;')
+    : deployed;
 }
 
 // Only what two of them on one machine, and one without root, can't share.

@@ -1,5 +1,6 @@
 // What a page does: with the browser's own WebSocket and EventSource, and with the SDK. Loaded into pages by test/browser.spec.ts.
 import { RealtimeClient } from '@aerie/client';
+import { fallbacks, longPolling, sse } from '@aerie/client/fallbacks';
 
 /** What each client has been told, by its name. */
 const told = {};
@@ -49,11 +50,25 @@ async function ownEventSource(name, { url, channel, ticketOf }) {
   });
 }
 
+/** One client for each fallback, all of which begin with a WebSocket. */
+function fallbackClients({ url, channel }) {
+  const storage = { getItem: () => null, setItem() {}, removeItem() {} };
+  for (const transport of [sse(), longPolling()])
+    sdk(transport.name, {
+      url,
+      channel,
+      options: { fallbacks: fallbacks({ transports: [transport], storage }) },
+    });
+}
+
 function sdk(name, { url, channel, options }) {
-  const client = (told[name] = { seen: [], recovered: [], states: [] });
+  const client = (told[name] = { seen: [], recovered: [], states: [], transports: [] });
   const realtime = new RealtimeClient(`${url}/ws`, options);
   realtime.onError(() => undefined);
-  realtime.onState(({ status }) => client.states.push(status));
+  realtime.onState(({ status, welcome }) => {
+    client.states.push(status);
+    if (welcome !== undefined) client.transports.push(welcome.transport);
+  });
   const followed = realtime.channel(channel);
   followed.onState((state) => {
     if (state.status === 'subscribed') client.recovered.push(state.recovered ?? 'first');
@@ -61,4 +76,4 @@ function sdk(name, { url, channel, options }) {
   followed.on('count', (data) => client.seen.push(data));
 }
 
-Object.assign(window, { told, ownWebSocket, ownEventSource, sdk, ready: true });
+Object.assign(window, { told, ownWebSocket, ownEventSource, sdk, fallbackClients, ready: true });

@@ -7,6 +7,8 @@ const TIMEOUT_MS = 10_000;
 export interface DryRunAnswer {
   readonly status: number;
   readonly error?: ErrorBody;
+  /** The refusal has not the server's form: something on the way answered in its place. */
+  readonly isForeign?: true;
   /** The server's `Retry-After`, in milliseconds. */
   readonly retryAfterMs?: number;
 }
@@ -47,11 +49,12 @@ export async function answerOf(response: Response): Promise<DryRunAnswer> {
   return { status: response.status, ...(await readRefusal(response)), ...readRetryAfter(response) };
 }
 
-async function readRefusal(response: Response): Promise<{ error?: ErrorBody }> {
+async function readRefusal(response: Response): Promise<Pick<DryRunAnswer, 'error' | 'isForeign'>> {
   const body: unknown = await response.json().catch(() => undefined);
   if (response.status === 426 || response.status < 400) return {};
-  const error = isFields(body) && isFields(body['error']) ? body['error'] : {};
-  return { error: readError(error, errorCodeOfStatus(response.status)) };
+  const fallback = errorCodeOfStatus(response.status);
+  if (isFields(body) && isFields(body['error'])) return { error: readError(body['error'], fallback) };
+  return { error: readError({}, fallback), isForeign: true };
 }
 
 function readRetryAfter({ headers }: Response): { retryAfterMs?: number } {

@@ -61,6 +61,37 @@ describe('which transport is next', () => {
     expect(one.current.name).toBe('websocket');
   });
 
+  it.each([400, 403, 404, 405, 501])(
+    'is at once another one where a proxy answers %i by itself',
+    (status) => {
+      const one = plan();
+      const turnedAway = failed({ answer: { status, isForeign: true } });
+      expect([one.ended(turnedAway), one.current.name]).toEqual(['now', 'sse']);
+      expect([one.ended(turnedAway), one.current.name]).toEqual(['now', 'long-polling']);
+    },
+  );
+
+  it.each([401, 429, 502, 503])('is the same where a proxy answers %i by itself', (status) => {
+    const one = plan();
+    expect(one.ended(failed({ answer: { status, isForeign: true } }))).toBe('stay');
+    expect(one.current.name).toBe('websocket');
+  });
+
+  it('is none, and the answer counts, where a proxy turns all of them away', () => {
+    const one = plan();
+    const turnedAway = failed({ answer: { status: 403, isForeign: true } });
+    expect([1, 2, 3].map(() => one.ended(turnedAway))).toEqual(['now', 'now', 'stay']);
+    expect(one.current.name).toBe('websocket');
+  });
+
+  it('is the WebSocket again where only the others are turned away', () => {
+    const one = plan();
+    one.ended(failed({ answer: { status: 426 } }));
+    const turnedAway = failed({ answer: { status: 403, isForeign: true } });
+    expect([one.ended(turnedAway), one.ended(turnedAway)]).toEqual(['now', 'next']);
+    expect(one.current.name).toBe('websocket');
+  });
+
   it('is the same without a credential, and after a close that has a code', () => {
     const one = plan();
     for (let attempt = 0; attempt < 5; attempt += 1) {

@@ -6,17 +6,21 @@ const SILENT_ATTEMPTS = 2;
 const WOULD_HAVE_OPENED = 426;
 /** A server, or what stands before it, that doesn't have this transport. */
 const NOT_SERVED = [404, 405, 501];
+/** What proxies answer to what they don't let through. */
+const TURNED_AWAY = [400, 403, ...NOT_SERVED];
 
 /**
  * The WebSocket first, the fallbacks behind it in their order, and round again. Only what points at the transport moves
- * on: an open that the server would have allowed, one that nobody answered, one that brought no `$welcome`. A refusal
- * stays where it is, as it would be the same everywhere.
+ * on: an open that the server would have allowed, one that nobody answered or that a proxy turned away, one that brought no
+ * `$welcome`. A refusal of the server stays where it is, as it would be the same everywhere.
  */
 export class FallbackPlan implements TransportPlan {
   readonly #kinds: readonly TransportKind[];
   readonly #memory: TransportMemory;
   #index: number;
   #silent = 0;
+  /** A proxy has turned the WebSocket of this round away. */
+  #socketTurnedAway = false;
 
   /** @param kinds The WebSocket, then what stands in for it. */
   constructor(kinds: readonly TransportKind[], memory: TransportMemory) {
@@ -43,12 +47,18 @@ export class FallbackPlan implements TransportPlan {
     if (ending.reached === undefined || ending.code !== 1006) return 'stay';
     if (!this.#isToBlame(ending)) return 'stay';
     this.#silent = 0;
+    const turnedAway = isTurnedAway(ending);
+    if (this.#index === 0) this.#socketTurnedAway = turnedAway;
     this.#index = (this.#index + 1) % this.#kinds.length;
+    // Nothing is let through: the answer decides, as it would without fallbacks.
+    if (this.#index === 0 && turnedAway && this.#socketTurnedAway) return 'stay';
     // Where nobody answers, nobody may be there: no reason to hurry. Nor after one round of all.
     return this.#index > 0 && (ending.answer || ending.reached === 'opened') ? 'now' : 'next';
   }
 
-  #isToBlame({ answer, reached }: PlannedEnding): boolean {
+  #isToBlame(ending: PlannedEnding): boolean {
+    const { answer, reached } = ending;
+    if (isTurnedAway(ending)) return true;
     if (this.#index > 0) return !answer || NOT_SERVED.includes(answer.status);
     if (answer) return answer.status === WOULD_HAVE_OPENED;
     this.#silent += 1;
@@ -62,4 +72,8 @@ export class FallbackPlan implements TransportPlan {
       this.#kinds.findIndex((kind) => kind.name === name),
     );
   }
+}
+
+function isTurnedAway({ answer }: PlannedEnding): boolean {
+  return answer?.isForeign === true && TURNED_AWAY.includes(answer.status);
 }

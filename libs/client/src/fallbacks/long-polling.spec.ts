@@ -125,6 +125,21 @@ describe('long polling', () => {
     expect(heard).toEqual([1]);
   });
 
+  it('opens another connection where its own is silent: two polls in a row, by the word of another node', async () => {
+    const silent: Answer = (_request, response) =>
+      json(response, 503, { error: { code: 'unavailable', message: 'no answer' } });
+    const proxy: Answer = (_request, response) => json(response, 503);
+    answers = [batch('k1', WELCOME), silent, proxy, silent, silent, batch('k9', WELCOME)];
+    client.connect();
+    await vi.waitFor(() => expect(polls).toHaveLength(7), 15_000);
+    expect(polls.map(({ url }) => url)).toEqual([
+      '/poll?ticket=the-ticket',
+      ...Array.from({ length: 4 }, () => '/poll?cursor=k1'),
+      '/poll?ticket=the-ticket',
+      '/poll?cursor=k9',
+    ]);
+  });
+
   it('ends as $close says, or when the session is gone', async () => {
     answers = [batch('k1', WELCOME), (_request, response) => json(response, 410), batch('k1', WELCOME)];
     const states: unknown[] = [];

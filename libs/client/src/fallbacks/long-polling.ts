@@ -1,4 +1,5 @@
 import { backoffMs } from '../backoff.js';
+import { answerOf } from '../dry-run.js';
 import { isFields, text } from '../server-frame.js';
 import type { TransportKind } from '../wire.js';
 import { HttpWire, type HttpTransportOptions } from './http-wire.js';
@@ -9,6 +10,8 @@ const POLL_MS = 40_000;
 /** As long as a server keeps a connection that nobody polls. */
 const GIVE_UP_MS = 30_000;
 const TRIED_AGAIN = [429, 502, 503, 504];
+/** So many polls in a row for which the node that holds the connection gave no answer mean that it died. */
+const SILENT_POLLS = 2;
 
 /** Long polling: one request after the other, each held until there are frames. Works wherever plain HTTP does. */
 export function longPolling(options: HttpTransportOptions = {}): TransportKind {
@@ -60,12 +63,15 @@ class LongPollingWire extends HttpWire {
   /** The batch behind the cursor. To ask again with the same cursor is safe: it brings the same batch. */
   async #next(cursor: string): Promise<Batch | undefined> {
     const startedAt = performance.now();
+    let silent = 0;
     for (let attempt = 0; !this.signal.aborted; attempt += 1) {
       const response = await this.#poll(cursor);
       if (response?.ok) {
         const batch = await this.#read(response);
         if (batch) return batch;
       } else if (response && !TRIED_AGAIN.includes(response.status)) return undefined;
+      silent = (await isUnanswered(response)) ? silent + 1 : 0;
+      if (silent === SILENT_POLLS) return undefined;
       if (attempt > 0 && performance.now() - startedAt > GIVE_UP_MS) return undefined;
       await sleep(backoffMs(attempt), this.signal);
     }
@@ -87,4 +93,11 @@ class LongPollingWire extends HttpWire {
     if (typeof id === 'string') this.id = id;
     return { cursor: typeof cursor === 'number' ? String(cursor) : text(cursor), frames };
   }
+}
+
+/** Whether a node said that the one which holds the connection did not answer. */
+async function isUnanswered(response: Response | undefined): Promise<boolean> {
+  if (response?.status !== 503) return false;
+  const { error, isForeign = false } = await answerOf(response);
+  return error?.code === 'unavailable' && !isForeign;
 }

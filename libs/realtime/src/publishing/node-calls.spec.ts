@@ -64,6 +64,23 @@ describe('a call to a node', () => {
     Logger.overrideLogger(true);
   });
 
+  it('comes to nothing soon where the node dies while it takes its time, and waits for one that lives', async () => {
+    vi.useFakeTimers();
+    const dying = nodes.add('dying');
+    const { promise, resolve } = Promise.withResolvers<string>();
+    for (const node of [dying, far]) node.handle('wait', () => promise);
+    const call = { name: 'wait', data: null, timeoutMs: 13_000 };
+    const [toDying, toFar] = [near.call('dying', call), near.call('a far/one', call)];
+    await vi.advanceTimersByTimeAsync(3_000);
+    nodes.byChannel.delete(dying.channel);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(await toDying).toMatchObject({ code: 'unavailable' });
+    resolve('done');
+    expect(await toFar).toBe('done');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('fails at once where the backplane is away, or this node ends', async () => {
     nodes.isUp = false;
     expect(await near.call('a far/one', { name: 'double', data: 1 })).toBeInstanceOf(Refusal);

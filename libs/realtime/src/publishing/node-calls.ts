@@ -4,12 +4,16 @@ import { z } from 'zod';
 import { randomId } from '../random-id.js';
 import { Refusal } from '../refusal.js';
 import { nodeChannel } from './internal-channels.js';
+import { NodeWatch } from './node-watch.js';
 import type { Publisher } from './publisher.js';
 
 const CALL_ID_BYTES = 12;
 /** An answer that takes longer will not come: the other node is gone, or the backplane is. */
 const TIMEOUT_MS = 5_000;
 const MAX_PENDING = 10_000;
+/** What every node answers at once. */
+const SIGN = 'sign';
+const SIGN_WITHIN_MS = 2_000;
 
 const Frame = z.discriminatedUnion('type', [
   z.object({
@@ -37,7 +41,7 @@ export interface NodeCall {
   /** The handler's name. */
   readonly name: string;
   readonly data: unknown;
-  /** How long the answer may take. Milliseconds, default 5,000. */
+  /** How long the answer may take. Milliseconds, default 5,000. A node that takes longer is asked meanwhile whether it lives. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -55,12 +59,14 @@ export class NodeCalls {
   readonly #options: NodeCallsOptions;
   readonly #handlers = new Map<string, CallHandler>();
   readonly #pending = new Map<string, Pending>();
+  readonly #watch = new NodeWatch((node) => this.#lives(node));
   /** Where this node is called. */
   readonly channel: string;
 
   constructor(options: NodeCallsOptions) {
     this.#options = options;
     this.channel = nodeChannel(encodeSegment(options.node));
+    this.handle(SIGN, () => null);
   }
 
   handle(name: string, handler: CallHandler): void {
@@ -75,6 +81,7 @@ export class NodeCalls {
     const answer = this.#awaited(id, timeoutMs);
     const told = await this.#tell(node, { type: 'call', id, from: this.#options.node, name, data });
     if (!told) this.#settle(id, noAnswer());
+    else if (timeoutMs > TIMEOUT_MS) return this.#watched(node, id, answer);
     return answer;
   }
 
@@ -95,6 +102,16 @@ export class NodeCalls {
       const timer = setTimeout(() => this.#settle(id, noAnswer()), timeoutMs).unref();
       this.#pending.set(id, { answered: resolve, timer });
     });
+  }
+
+  async #watched(node: string, id: string, answer: Promise<unknown>): Promise<unknown> {
+    const unwatch = this.#watch.wait(node, () => this.#settle(id, noAnswer()));
+    return answer.finally(unwatch);
+  }
+
+  async #lives(node: string): Promise<boolean> {
+    const sign = await this.call(node, { name: SIGN, data: null, timeoutMs: SIGN_WITHIN_MS });
+    return !(sign instanceof Refusal);
   }
 
   #settle(id: string, outcome: unknown): void {
