@@ -52,13 +52,17 @@ async function ownEventSource(name, { url, channel, ticketOf }) {
 
 /** One client for each fallback, all of which begin with a WebSocket. */
 function fallbackClients({ url, channel }) {
-  const storage = { getItem: () => null, setItem() {}, removeItem() {} };
-  for (const transport of [sse(), longPolling()])
-    sdk(transport.name, {
-      url,
-      channel,
-      options: { fallbacks: fallbacks({ transports: [transport], storage }) },
-    });
+  for (const transport of [sse(), longPolling()]) {
+    // The page's own is one for both.
+    const items = new Map();
+    const storage = {
+      getItem: (key) => items.get(key) ?? null,
+      setItem: (key, value) => items.set(key, value),
+      removeItem: (key) => items.delete(key),
+    };
+    const options = { fallbacks: fallbacks({ transports: [transport], storage }) };
+    sdk(transport.name, { url, channel, options });
+  }
 }
 
 function sdk(name, { url, channel, options }) {
