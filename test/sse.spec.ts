@@ -12,6 +12,7 @@ const CHANNELS = JSON.stringify({
   ],
 });
 const WAIT = { timeout: 15_000 };
+const MANY = Array.from({ length: 33 }, (_, index) => `live:${index}`).join(',');
 
 describe('server-sent events', () => {
   let redis: RedisServer;
@@ -135,10 +136,15 @@ describe('server-sent events', () => {
     ['with an id of somewhere else', { ...bearer('eve'), 'last-event-id': 'a;b' }, '/sse', 400],
     ['with a forged proof', { 'last-event-id': 'e30.AAAA' }, '/sse', 401],
     ['with a name that no channel has', bearer('eve'), '/sse?channels=a%20b', 400],
-  ])('refuses over HTTP who comes %s', async (_how, headers, path, status) => {
+    ['with more channels than a stream has', bearer('eve'), `/sse?channels=${MANY}`, 429],
+  ])('refuses over HTTP who comes %s, and says so in the log', async (_how, headers, path, status) => {
+    const refused = (): number =>
+      first.handshakes.filter((line) => line['transport'] === 'sse' && line['status'] === status).length;
+    const before = refused();
     const stream = await EventStream.open(first.url + path, headers);
     expect(stream.status).toBe(status);
     expect(stream.headers['content-type']).toMatch(/^application\/json/);
+    await vi.waitFor(() => expect(refused()).toBe(before + 1), WAIT);
   });
 
   describe('with POST /send', () => {

@@ -9,6 +9,8 @@ import { Refusal } from '../refusal.js';
 import { attemptOf, type AttemptSources, type Home } from './attempt.js';
 import type { Arrival } from './entrance.js';
 import { readEventId, type Whereabouts } from './event-id.js';
+import type { OpeningChannels } from './http-entrance.js';
+import { channelsIn } from './url-channels.js';
 
 export interface HttpDoorOptions extends AttemptSources {
   readonly handshake: Handshake;
@@ -18,7 +20,13 @@ export interface HttpDoorOptions extends AttemptSources {
 }
 
 /** What happens to whoever comes in; runs in the step of the handshake's last look. */
-export type Enter = (arrival: Arrival, whereabouts: Whereabouts) => RouteOutcome | Promise<RouteOutcome>;
+export type Enter = (arrival: Arrival, channels: OpeningChannels) => RouteOutcome | Promise<RouteOutcome>;
+
+/** What a request brings to open a connection with. */
+interface Baggage extends OpeningChannels {
+  /** What stands for the session of a client that comes back. */
+  readonly proof: string | undefined;
+}
 
 const NOWHERE: Whereabouts = { proof: '', positions: new Map() };
 
@@ -27,14 +35,15 @@ export class HttpDoor {
   constructor(private readonly options: HttpDoorOptions) {}
 
   async admit(context: RouteContext, transport: Transport, enter: Enter): Promise<RouteOutcome> {
-    const whereabouts = whereaboutsOf(context.request);
-    if (whereabouts instanceof Refusal) return whereabouts;
     const { handshake, log, home, platform } = this.options;
     const endpoint = home();
     const attempt = attemptOf(context.request, { transport, endpoint }, this.options);
     const response = adoptResponse(attempt.request, context.response, platform());
-    const proof = proofOf(context.request, whereabouts);
-    const admitted = await handshake.admit({ ...attempt, response, proof, isSilent: true });
+    const baggage = baggageOf(context);
+    const admitted =
+      baggage instanceof Refusal
+        ? baggage
+        : await handshake.admit({ ...attempt, response, proof: baggage.proof, isSilent: true });
     if (response.destroyed) {
       log.abandoned(attempt);
       return undefined;
@@ -45,8 +54,9 @@ export class HttpDoor {
       // A guard may have answered by itself.
       return response.headersSent ? undefined : refusal;
     }
-    if (endpoint === undefined || admitted instanceof Refusal || !('session' in admitted)) return undefined;
-    return enter({ ...attempt, endpoint, session: admitted.session }, whereabouts);
+    if (baggage instanceof Refusal || admitted instanceof Refusal) return undefined;
+    if (endpoint === undefined || !('session' in admitted)) return undefined;
+    return enter({ ...attempt, endpoint, session: admitted.session }, baggage);
   }
 
   #lastLook(admitted: Exclude<Awaited<ReturnType<Handshake['admit']>>, Refusal>): Refusal | undefined {
@@ -54,8 +64,16 @@ export class HttpDoor {
   }
 }
 
+function baggageOf({ request, query }: RouteContext): Baggage | Refusal {
+  const whereabouts = whereaboutsOf(request);
+  if (whereabouts instanceof Refusal) return whereabouts;
+  const { positions } = whereabouts;
+  const wanted = channelsIn(query, positions);
+  return wanted instanceof Refusal ? wanted : { wanted, positions, proof: proofOf(request, whereabouts) };
+}
+
 /** What stands for the session of a client that comes back: in its last id, or in a header of its own. */
-export function proofOf({ headers }: IncomingMessage, { proof }: Whereabouts): string | undefined {
+function proofOf({ headers }: IncomingMessage, { proof }: Whereabouts): string | undefined {
   const own = headers['aerie-resume'];
   return (typeof own === 'string' ? own : proof) || undefined;
 }

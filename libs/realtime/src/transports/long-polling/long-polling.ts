@@ -11,7 +11,6 @@ import type { HttpEntrance } from '../http-entrance.js';
 import type { HttpLink } from '../http-link.js';
 import type { Holder, HttpLinks } from '../http-links.js';
 import { connectionOf, proofIn } from '../upstream.js';
-import { channelsIn } from '../url-channels.js';
 import { PollLink, type Poll, type Polled } from './poll-link.js';
 import { PollWire } from './poll-wire.js';
 
@@ -83,14 +82,12 @@ export class LongPolling implements OnModuleDestroy {
 
   #open(context: RouteContext): Promise<RouteOutcome> {
     const { door, entrance } = this.#options;
-    const { request, response, query } = context;
-    return door.admit(context, 'long-polling', async (arrival, { positions }) => {
-      const wanted = channelsIn(query, positions);
-      if (wanted instanceof Refusal) return wanted;
+    const { request, response } = context;
+    return door.admit(context, 'long-polling', async (arrival, channels) => {
       // A `HEAD` asks what a `GET` would be answered.
       if (request.method === 'HEAD') return { status: 200, headers: JSON_HEADERS };
       const link = entrance.open(arrival, {
-        channels: { wanted, positions },
+        channels,
         wire: (comingBack) => new PollWire(comingBack),
         link: (wire, client, ports) => new PollLink(wire, client, ports),
       });

@@ -1,11 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { OriginPolicy } from '../../handshake/origin.js';
 import type { Route, RouteContext, RouteOutcome } from '../../http/route.js';
-import { Refusal } from '../../refusal.js';
 import type { Arrival } from '../entrance.js';
 import type { HttpDoor } from '../http-door.js';
 import type { HttpEntrance, OpeningChannels } from '../http-entrance.js';
-import { channelsIn } from '../url-channels.js';
 import { SseLink } from './sse-link.js';
 import { SseWire } from './sse-wire.js';
 
@@ -37,12 +35,10 @@ export class SseTransport {
   }
 
   async #open(context: RouteContext): Promise<RouteOutcome> {
-    return this.#options.door.admit(context, 'sse', (arrival, whereabouts) => {
-      const wanted = channelsIn(context.query, whereabouts.positions);
-      if (wanted instanceof Refusal) return wanted;
+    return this.#options.door.admit(context, 'sse', (arrival, channels) => {
       // A `HEAD` asks what a `GET` would be answered.
       if (context.request.method === 'HEAD') return { status: 200, headers: HEADERS };
-      this.#begin(arrival, context.response, { wanted, positions: whereabouts.positions });
+      this.#begin(arrival, context.response, channels);
       return undefined;
     });
   }
