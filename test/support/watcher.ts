@@ -1,4 +1,5 @@
 import { RealtimeClient } from '@aerie/client';
+import { presence as keepPresence } from '@aerie/client/presence';
 import { WebSocket } from 'ws';
 import { tokenFor } from './gateway.js';
 
@@ -19,7 +20,11 @@ export class Watcher {
       }
     }
     this.user = user;
-    this.#client = new RealtimeClient(url(), { token: () => tokenFor(user), webSocket: Socket });
+    this.#client = new RealtimeClient(url(), {
+      token: () => tokenFor(user),
+      webSocket: Socket,
+      presence: keepPresence(),
+    });
     this.#client.onError(() => undefined);
     this.#channel = channel;
     const { presence } = this.#client.channel(channel);

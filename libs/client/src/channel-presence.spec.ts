@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ScriptedServer, type Peer } from '../test/scripted-server.js';
 import { RealtimeClient } from './client.js';
+import { presence as keepPresence } from './presence.js';
 
 const ROOM = 'room:7';
 
@@ -10,7 +11,7 @@ let errors: unknown[];
 
 beforeEach(async () => {
   server = await ScriptedServer.start();
-  realtime = new RealtimeClient(server.url);
+  realtime = new RealtimeClient(server.url, { presence: keepPresence() });
   errors = [];
   realtime.onError((error) => errors.push(error));
   vi.spyOn(Math, 'random').mockReturnValue(0);

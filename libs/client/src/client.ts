@@ -1,4 +1,4 @@
-import { isChannelName, isEventName, SYSTEM, type DirectFrame, type PublicationFrame } from '@aerie/protocol';
+import { isChannelName, type DirectFrame, type PublicationFrame } from '@aerie/protocol';
 import { Channel } from './channel.js';
 import { JSON_CODEC } from './codec.js';
 import { Connection } from './connection.js';
@@ -54,7 +54,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
     });
     this.#exchange = new Exchange(this.#connection, codec, report);
     this.#publisher = new Publisher(this.#exchange);
-    this.#subscriptions = new Subscriptions({ exchange: this.#exchange, report });
+    this.#subscriptions = new Subscriptions({ exchange: this.#exchange, report, presence: options.presence });
     this.#renewal = new SessionRenewal({ renew: () => this.#renew(), report });
   }
 
@@ -172,19 +172,19 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   }
 
   #obey(event: string, data: unknown): void {
-    if (event === SYSTEM.resync) this.#subscriptions.resync(data);
-    else if (event === SYSTEM.unsubscribed) this.#subscriptions.revoked(data);
-    else if (event === SYSTEM.presence) this.#subscriptions.presence(data);
-    else if (event === SYSTEM.join) this.#subscriptions.changed('join', data);
-    else if (event === SYSTEM.leave) this.#subscriptions.changed('leave', data);
-    else if (event === SYSTEM.pong && isFields(data) && typeof data['serverTime'] === 'number') {
+    if (event === '$resync') this.#subscriptions.resync(data);
+    else if (event === '$unsubscribed') this.#subscriptions.revoked(data);
+    else if (event === '$presence') this.#subscriptions.presence(data);
+    else if (event === '$join') this.#subscriptions.changed('join', data);
+    else if (event === '$leave') this.#subscriptions.changed('leave', data);
+    else if (event === '$pong' && isFields(data) && typeof data['serverTime'] === 'number') {
       this.#renewal.synchronize(data['serverTime']);
     }
   }
 
   async #renew(): Promise<number | null> {
     const data = this.#credentials.authData(await this.#credentials.obtain());
-    const reply = await this.#exchange.request({ event: SYSTEM.auth, data, own: true });
+    const reply = await this.#exchange.request({ event: '$auth', data, own: true });
     const expiresAt = isFields(reply) ? reply['expiresAt'] : undefined;
     return typeof expiresAt === 'number' ? expiresAt : null;
   }
@@ -195,8 +195,11 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   }
 }
 
+/** 1-128 characters, none of control, not the system's `$`. The server counts bytes. */
+const EVENT = /^(?!\$)\P{Cc}{1,128}$/u;
+
 function checkedEvent(event: string): string {
-  if (!isEventName(event)) throw failure('invalid', 'Not an event name');
+  if (!EVENT.test(event)) throw failure('invalid', 'Not an event name');
   return event;
 }
 

@@ -1,4 +1,4 @@
-import { JSON_SUBPROTOCOL, utf8Length } from '@aerie/protocol';
+import { JSON_SUBPROTOCOL } from '@aerie/protocol';
 
 /** A frame on its way: text, or what goes into a binary frame. */
 export type Encoded = string | Uint8Array<ArrayBuffer>;
@@ -24,5 +24,5 @@ export const JSON_CODEC: Codec = {
 
 /** How much of a frame an encoded message fills. */
 export function byteLength(encoded: Encoded): number {
-  return typeof encoded === 'string' ? utf8Length(encoded) : encoded.byteLength;
+  return typeof encoded === 'string' ? new TextEncoder().encode(encoded).length : encoded.byteLength;
 }

@@ -51,9 +51,9 @@ export class Credentials {
     return new URL(this.#url);
   }
 
-  /** What was obtained last; empty for a cookie. */
-  get latest(): string {
-    return this.#latest;
+  /** The token that was obtained last; empty for tickets and cookies. */
+  get bearer(): string {
+    return this.#kind === 'token' ? this.#latest : '';
   }
 
   /** Whether `$auth` can renew a session; a cookie is renewed by opening again. */
@@ -87,32 +87,18 @@ export class Credentials {
 
   /** The attempt once more, with what it carried: a first message comes later, and its server may take none. */
   dryRun(value: string): HttpRequest {
-    return this.#request(this.#address(value), this.#inHeader ? value : '');
+    return this.request(this.#address(value), this.#inHeader ? value : '');
   }
 
-  /**
-   * A request to another address of the same server, given relative to the WebSocket's. A token stands in a header; a
-   * ticket only where it is named, as it serves once.
-   */
-  request(target: string | URL, ticket = ''): HttpRequest {
-    const url = new URL(target, this.#httpUrl(this.#url));
-    if (url.search === '') url.search = this.#url.search;
-    if (ticket && this.singleUse) url.searchParams.set('ticket', ticket);
-    return this.#request(url, this.#kind === 'token' ? this.#latest : '');
-  }
-
-  #request(url: URL, bearer: string): HttpRequest {
+  /** A request to the same server, with a bearer where there is one. */
+  request(url: URL, bearer = ''): HttpRequest {
+    const address = new URL(url);
+    address.protocol = url.protocol.replace('ws', 'http');
     return {
-      url: this.#httpUrl(url).href,
+      url: address.href,
       headers: bearer ? { authorization: `Bearer ${bearer}` } : {},
       credentials: this.#kind === 'cookie' ? 'include' : 'same-origin',
     };
-  }
-
-  #httpUrl(address: URL): URL {
-    const url = new URL(address);
-    url.protocol = url.protocol.replace('ws', 'http');
-    return url;
   }
 
   get #inHeader(): boolean {

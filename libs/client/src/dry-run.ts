@@ -1,7 +1,8 @@
 import { errorCodeOfStatus, type ErrorBody } from '@aerie/protocol';
-import { isFields, readError } from './server-frame.js';
+import { fieldsOf, isFields, readError } from './server-frame.js';
 
 const TIMEOUT_MS = 10_000;
+const WOULD_HAVE_OPENED = 426;
 
 /** What `GET` on the WebSocket's address answered. 426 means that the upgrade would have been admitted. */
 export interface DryRunAnswer {
@@ -46,20 +47,25 @@ export async function askWhy(
 
 /** Reads what a server answered instead of what it was asked for. */
 export async function answerOf(response: Response): Promise<DryRunAnswer> {
-  return { status: response.status, ...(await readRefusal(response)), ...readRetryAfter(response) };
-}
-
-async function readRefusal(response: Response): Promise<Pick<DryRunAnswer, 'error' | 'isForeign'>> {
+  const { status } = response;
   const body: unknown = await response.json().catch(() => undefined);
-  if (response.status === 426 || response.status < 400) return {};
-  const fallback = errorCodeOfStatus(response.status);
-  if (isFields(body) && isFields(body['error'])) return { error: readError(body['error'], fallback) };
-  return { error: readError({}, fallback), isForeign: true };
+  const said = fieldsOf(body)['error'];
+  const retryAfterMs = millisecondsIn(response.headers.get('retry-after') ?? '');
+  return {
+    status,
+    ...(isRefusal({ status }) && {
+      error: readError(fieldsOf(said), errorCodeOfStatus(status)),
+      ...(!isFields(said) && { isForeign: true }),
+    }),
+    ...(retryAfterMs > 0 && { retryAfterMs }),
+  };
 }
 
-function readRetryAfter({ headers }: Response): { retryAfterMs?: number } {
-  const value = headers.get('retry-after');
-  if (value === null) return {};
-  const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.now();
-  return ms > 0 ? { retryAfterMs: ms } : {};
+/** Whether an answer says why an attempt was refused. */
+export function isRefusal({ status }: DryRunAnswer): boolean {
+  return status >= 400 && status !== WOULD_HAVE_OPENED;
+}
+
+function millisecondsIn(retryAfter: string): number {
+  return /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1_000 : Date.parse(retryAfter) - Date.now();
 }

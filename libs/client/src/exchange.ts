@@ -108,7 +108,7 @@ export class Exchange {
   }
 
   receive(frame: ServerFrame & { readonly kind: 'reply' | 'error' }): void {
-    if (frame.kind === 'reply') this.#pending.reply(frame.id, frame.data, !frame.more || frame.done);
+    if (frame.kind === 'reply') this.#pending.reply(frame.id, frame.data, frame.last);
     else if (frame.id === undefined) this.#report(new RealtimeError(frame.error));
     else this.#pending.fail(frame.id, new RealtimeError(frame.error));
   }

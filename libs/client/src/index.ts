@@ -1,7 +1,6 @@
-export { Bytes, reviveBytes } from '@aerie/protocol';
 export { closeAdvice, type CloseAdvice, type ErrorCode, type Position, type Welcome } from '@aerie/protocol';
 export type { DirectFrame, Member, PublicationFrame, PublishReply, SubscribeReply } from '@aerie/protocol';
-export { ChannelPresence, type PresenceEvents } from './channel-presence.js';
+export type { ChannelPresence } from './channel-presence.js';
 export type { ChannelState, Resync } from './channel-state.js';
 export { Channel } from './channel.js';
 export { RealtimeClient } from './client.js';
@@ -9,10 +8,10 @@ export type { Codec, Encoded } from './codec.js';
 export type { CredentialOptions, TokenVia } from './credentials.js';
 export type { Unlisten } from './emitter.js';
 export { RealtimeError } from './errors.js';
+export type { KeepPresence, PresenceChange, PresenceEvents } from './member-keeper.js';
 export type { EventName } from './events.js';
 export type { RequestOptions } from './exchange.js';
 export type { RealtimeOptions } from './options.js';
-export type { PresenceChange } from './presence-replica.js';
 export type { PublishOptions } from './publisher.js';
 export type { Cause, RealtimeState } from './state.js';
 export type {

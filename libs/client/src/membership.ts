@@ -1,4 +1,4 @@
-import { SYSTEM, type Position } from '@aerie/protocol';
+import type { Position, SystemEvent } from '@aerie/protocol';
 import { backoffMs } from './backoff.js';
 import { isTransient, RealtimeError } from './errors.js';
 import type { Exchange } from './exchange.js';
@@ -118,7 +118,7 @@ export class Membership {
     const held = given ? 'given' : 'joined';
     if (given && !presence && isUpToDate(given, position))
       return this.#joined({ held, presence }, { channel, ...given, ...(position && { recovered: true }) });
-    this.#ask(SYSTEM.subscribe, {
+    this.#ask('$subscribe', {
       data: { channel, ...(position && { position }), ...(presence && { presence }) },
       reply: (data) => this.#joined({ held, presence }, data),
       fail: (error) => this.#joinFailed(error, presence),
@@ -158,10 +158,10 @@ export class Membership {
       this.#held = 'none';
       this.#reconcile();
     };
-    this.#ask(SYSTEM.unsubscribe, { data: { channel }, reply: done, fail: done });
+    this.#ask('$unsubscribe', { data: { channel }, reply: done, fail: done });
   }
 
-  #ask(event: string, { data, reply, fail }: Asking): void {
+  #ask(event: SystemEvent, { data, reply, fail }: Asking): void {
     const request = {};
     const current = (then: (value: unknown) => void) => (value: unknown) => {
       if (this.#request !== request) return false;

@@ -1,3 +1,4 @@
+import type { KeepPresence } from './member-keeper.js';
 import type { Codec } from './codec.js';
 import type { CredentialOptions } from './credentials.js';
 import type { TransportSetup } from './transport.js';
@@ -12,6 +13,8 @@ export type RealtimeOptions = CredentialOptions & {
   readonly webSocket?: WebSocketConstructor;
   /** What stands in where a WebSocket can't be opened: `fallbacks()` of `@aerie/client/fallbacks`. Default: nothing. */
   readonly fallbacks?: Fallbacks;
+  /** Who is in a channel: `presence()` of `@aerie/client/presence`. Default: that can't be asked. */
+  readonly presence?: KeepPresence;
   /** Asks why an open failed, and carries the fallbacks. Default: the global one. */
   readonly fetch?: typeof globalThis.fetch;
   /** Milliseconds from the start of an attempt, its credential included, to `$welcome`. Default 20,000. */

@@ -1,15 +1,9 @@
-import { SYSTEM, type Member, type PresenceSet } from '@aerie/protocol';
+import type { Member, PresenceSet } from '@aerie/protocol';
 import { backoffMs } from './backoff.js';
-import { Emitter, type Report } from './emitter.js';
+import type { MemberKeeper, MemberKeeperPorts, PresenceChange } from './member-keeper.js';
+import { Emitter, type Unlisten } from './emitter.js';
 import { isTransient } from './errors.js';
-import type { Exchange } from './exchange.js';
 import { isFields } from './server-frame.js';
-
-/** A user came, or went. */
-export interface PresenceChange extends Member {
-  /** When, by the server's clock, in epoch milliseconds. Absent where only comparing two sets showed it. */
-  readonly at?: number;
-}
 
 type Members = Map<string, Member>;
 
@@ -19,21 +13,13 @@ interface Reading {
   readonly changes: Map<string, 'join' | 'leave'>;
 }
 
-interface ReplicaPorts {
-  readonly channel: string;
-  readonly exchange: Pick<Exchange, 'ask'>;
-  readonly report: Report;
-  /** Changes are missing: a set is to be asked for. */
-  readonly lost: () => void;
-}
-
 /**
  * Who is in one channel: a set, and from then on each change, which has the next version. The pages of a set may be of
  * different versions: what changed since the first one is applied on top, whoever they have already.
  */
-export class PresenceReplica {
-  readonly events: Emitter<[value: unknown]>;
-  readonly #ports: ReplicaPorts;
+export class PresenceReplica implements MemberKeeper {
+  readonly #events: Emitter<[value: unknown]>;
+  readonly #ports: MemberKeeperPorts;
   #members: Members = new Map();
   /** Undefined: changes mean nothing until there is a set. 0: nobody was there, the next change may have any. */
   #version: number | undefined;
@@ -41,16 +27,19 @@ export class PresenceReplica {
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(ports: ReplicaPorts) {
+  constructor(ports: MemberKeeperPorts) {
     this.#ports = ports;
-    this.events = new Emitter(ports.report);
+    this.#events = new Emitter(ports.report);
   }
 
   get members(): readonly Member[] {
     return [...this.#members.values()];
   }
 
-  /** A set that has its place among the changes; anything else is ignored. */
+  on(event: string, listener: (value: unknown) => unknown): Unlisten {
+    return this.#events.on(event, listener);
+  }
+
   take(data: unknown): void {
     const set = readSet(data);
     if (!set) return;
@@ -59,7 +48,6 @@ export class PresenceReplica {
     this.#add(set, (this.#reading = { members: new Map(), changes: new Map() }));
   }
 
-  /** `$join` and `$leave`. */
   apply(kind: 'join' | 'leave', data: unknown): void {
     if (!isFields(data) || this.#version === undefined) return;
     const { user, version, at } = data;
@@ -73,17 +61,20 @@ export class PresenceReplica {
     else this.#change(kind, { user, ...(typeof at === 'number' && { at }) });
   }
 
-  /** No change comes any more. Who was there stands until the next set. */
   cut(): void {
     clearTimeout(this.#retry);
     this.#version = undefined;
     this.#reading = undefined;
   }
 
-  /** It is not known any more who is there. */
   clear(): void {
     this.cut();
     this.#replace(new Map());
+  }
+
+  forget(): void {
+    this.#events.clear();
+    this.clear();
   }
 
   #add(set: PresenceSet, reading: Reading): void {
@@ -113,7 +104,7 @@ export class PresenceReplica {
         report(error);
       }
     });
-    exchange.ask({ event: SYSTEM.presence, data: { channel, after }, own: true }, { reply, fail });
+    exchange.ask({ event: '$presence', data: { channel, after }, own: true }, { reply, fail });
   }
 
   #change(kind: 'join' | 'leave', change: PresenceChange): void {
@@ -138,8 +129,8 @@ export class PresenceReplica {
   }
 
   #tell(changes: readonly (readonly ['join' | 'leave', PresenceChange])[]): void {
-    for (const [kind, change] of changes) this.events.emit(kind, change);
-    if (changes.length > 0) this.events.emit('change', this.members);
+    for (const [kind, change] of changes) this.#events.emit(kind, change);
+    if (changes.length > 0) this.#events.emit('change', this.members);
   }
 }
 

@@ -1,4 +1,4 @@
-import { SYSTEM, type PublishReply } from '@aerie/protocol';
+import type { PublishReply } from '@aerie/protocol';
 import { backoffMs } from './backoff.js';
 import { RealtimeError } from './errors.js';
 import type { Exchange, RequestOptions } from './exchange.js';
@@ -32,7 +32,7 @@ export class Publisher {
     const data = { ...publishing, idempotencyKey: options.idempotencyKey ?? randomKey() };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return (await this.#exchange.request({ event: SYSTEM.publish, data }, options)) as PublishReply;
+        return (await this.#exchange.request({ event: '$publish', data }, options)) as PublishReply;
       } catch (error) {
         if (attempt === MAX_ATTEMPTS || this.#exchange.stopped || !isOutcomeUnknown(error)) throw error;
         await this.#pause(backoffMs(attempt), options.signal);

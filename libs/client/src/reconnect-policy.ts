@@ -1,6 +1,6 @@
-import { closeAdvice, errorCodeOfStatus, type ErrorBody } from '@aerie/protocol';
+import { closeAdvice, errorCodeOfStatus, type CloseAdvice, type ErrorBody } from '@aerie/protocol';
 import { backoffMs } from './backoff.js';
-import type { DryRunAnswer } from './dry-run.js';
+import { isRefusal, type DryRunAnswer } from './dry-run.js';
 import type { Cause } from './state.js';
 import type { Reached } from './wire.js';
 
@@ -58,75 +58,34 @@ export type Step =
 
 /** What to do after an ending. Pure: the same ending, tries and random number give the same step. */
 export function nextStep(ending: Ending, before: Tries, random: () => number = Math.random): Step {
-  const attempt = (ending.openMs ?? 0) >= STABLE_MS ? 0 : before.attempt;
-  const decision: Decision = { cause: causeOf(ending), attempt, authFailures: before.authFailures, random };
-  return ending.answer ? afterAnswer(ending.answer, decision) : afterClose(ending, decision);
+  const { answer, openMs = 0, remainderMs } = ending;
+  const cause = causeOf(ending);
+  const advice = answer ? statusAdvice(answer.status) : closeAdvice(ending.code);
+  const refused = advice === 'renew' && ending.openMs === undefined;
+  // Whatever was no refused credential interrupts the row of those.
+  const authFailures = refused ? before.authFailures + 1 : 0;
+  if (authFailures >= MAX_AUTH_FAILURES)
+    return { action: 'stop', cause: { ...cause, reason: 'unauthenticated' } };
+  if (advice === 'stop') return { action: 'stop', cause };
+  const attempt = openMs >= STABLE_MS ? 0 : before.attempt;
+  const tries = { attempt: attempt + 1, authFailures };
+  if (advice === 'reconnect' && !answer && remainderMs !== undefined)
+    return { action: 'wait', ms: remainderMs + random() * SPREAD_MS, patient: true, tries, cause };
+  const backOff = advice === 'back-off';
+  const leastMs = refused ? NEXT_CREDENTIAL_MS : (backOff && answer?.retryAfterMs) || 0;
+  const ms = leastMs + backoffMs(attempt + (backOff ? PATIENT_STEPS : 0), random);
+  return { action: 'wait', ms, patient: leastMs > 0, tries, cause };
 }
 
-interface Decision {
-  readonly cause: Cause;
-  readonly attempt: number;
-  readonly authFailures: number;
-  readonly random: () => number;
-}
-
-function afterClose(ending: Ending, decision: Decision): Step {
-  switch (closeAdvice(ending.code)) {
-    case 'stop':
-      return { action: 'stop', cause: decision.cause };
-    case 'renew':
-      return ending.openMs === undefined ? afterAuthFailure(decision) : wait(decision);
-    case 'back-off':
-      return wait(decision, { steps: PATIENT_STEPS });
-    default:
-      return ending.remainderMs === undefined ? wait(decision) : waitRemainder(ending.remainderMs, decision);
-  }
-}
-
-function afterAnswer({ status, retryAfterMs = 0 }: DryRunAnswer, decision: Decision): Step {
-  if (status === 401) return afterAuthFailure(decision);
-  if (status === 403 || status === 404) return { action: 'stop', cause: decision.cause };
-  if (status === 429 || status === 503)
-    return wait(decision, { steps: PATIENT_STEPS, leastMs: retryAfterMs });
-  return wait(decision);
-}
-
-function afterAuthFailure(decision: Decision): Step {
-  const authFailures = decision.authFailures + 1;
-  if (authFailures >= MAX_AUTH_FAILURES) {
-    return { action: 'stop', cause: { ...decision.cause, reason: 'unauthenticated' } };
-  }
-  return wait(decision, { authFailures, leastMs: NEXT_CREDENTIAL_MS });
-}
-
-/** Whatever was no refused credential interrupts the row of those. */
-function wait({ cause, attempt, random }: Decision, { steps = 0, leastMs = 0, authFailures = 0 } = {}): Step {
-  const ms = leastMs + backoffMs(attempt + steps, random);
-  return { action: 'wait', ms, patient: leastMs > 0, tries: { attempt: attempt + 1, authFailures }, cause };
-}
-
-function waitRemainder(remainderMs: number, { cause, attempt, random }: Decision): Step {
-  const ms = remainderMs + random() * SPREAD_MS;
-  return { action: 'wait', ms, patient: true, tries: { attempt: attempt + 1, authFailures: 0 }, cause };
+/** What an HTTP answer to the attempt advises, in the words of the close codes. */
+function statusAdvice(status: number): CloseAdvice {
+  if (status === 401) return 'renew';
+  if (status === 403 || status === 404) return 'stop';
+  return status === 429 || status === 503 ? 'back-off' : 'reconnect';
 }
 
 function causeOf({ code, reason, error, answer }: Ending): Cause {
   const said = answer?.error ?? error;
-  return {
-    code,
-    reason: reasonOf({ reason, error: said, status: answer?.status }),
-    ...(said && { error: said }),
-  };
-}
-
-interface Reason {
-  readonly reason: string;
-  readonly error: ErrorBody | undefined;
-  readonly status: number | undefined;
-}
-
-function reasonOf({ reason, error, status }: Reason): string {
-  if (error && status !== undefined) return error.code;
-  if (status !== undefined && status >= 400 && status !== 426) return errorCodeOfStatus(status);
-  return reason || 'connection lost';
+  const why = answer && (said?.code ?? (isRefusal(answer) && errorCodeOfStatus(answer.status)));
+  return { code, reason: why || reason || 'connection lost', ...(said && { error: said }) };
 }

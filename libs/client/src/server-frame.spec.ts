@@ -8,12 +8,12 @@ describe('reading the server', () => {
       kind: 'reply',
       id: 1,
       data: { a: 1 },
-      more: false,
+      last: true,
     });
     expect(readFrame('{"id":"x","event":"e","more":true}')).toMatchObject({
       kind: 'reply',
       id: 'x',
-      more: true,
+      last: false,
     });
     expect(readFrame('{"id":1,"error":{"code":"forbidden","message":"no"}}')).toMatchObject({
       kind: 'error',

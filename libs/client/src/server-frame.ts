@@ -5,9 +5,13 @@ import {
   type ErrorBody,
   type ErrorCode,
   type MessageId,
+  type Position,
+  type PublicationFrame,
+  type SubscribeReply,
+  type SystemEvent,
+  type Welcome,
 } from '@aerie/protocol';
 import { type Codec, JSON_CODEC } from './codec.js';
-import type { Position, PublicationFrame, SubscribeReply, Welcome } from '@aerie/protocol';
 
 /** A frame of the server, told apart. */
 export type ServerFrame =
@@ -15,11 +19,11 @@ export type ServerFrame =
       readonly kind: 'reply';
       readonly id: MessageId;
       readonly data: unknown;
-      readonly more: boolean;
-      readonly done: boolean;
+      /** No further reply comes. */
+      readonly last: boolean;
     }
   | { readonly kind: 'error'; readonly id: MessageId | undefined; readonly error: ErrorBody }
-  | { readonly kind: 'system'; readonly event: string; readonly data: unknown }
+  | { readonly kind: 'system'; readonly event: SystemEvent; readonly data: unknown }
   | { readonly kind: 'publication'; readonly frame: PublicationFrame }
   | { readonly kind: 'direct'; readonly frame: DirectFrame };
 
@@ -27,33 +31,25 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Reads one frame; undefined for anything that is none, which the client ignores. */
 export function readFrame(wire: unknown, { decode } = JSON_CODEC): ServerFrame | undefined {
-  const fields = parse(wire, decode);
-  if (!fields) return undefined;
-  const id = isId(fields['id']) ? fields['id'] : undefined;
-  if (isFields(fields['error'])) return { kind: 'error', id, error: readError(fields['error']) };
-  if (id !== undefined) return readReply(id, fields);
-  return typeof fields['event'] === 'string' ? readEvent(fields['event'], fields) : undefined;
-}
-
-function readReply(id: MessageId, { data, more, done }: Fields): ServerFrame {
-  return { kind: 'reply', id, data, more: more === true, done: done === true };
-}
-
-function readEvent(event: string, fields: Fields): ServerFrame {
-  const { data, notification } = fields;
-  if (event.startsWith('$')) return { kind: 'system', event, data };
+  const fields = decoded(wire, decode);
+  const { id, error, event, data, more, done } = fields;
+  const known = isId(id) ? id : undefined;
+  if (isFields(error)) return { kind: 'error', id: known, error: readError(error) };
+  if (known !== undefined) return { kind: 'reply', id: known, data, last: more !== true || done === true };
+  if (typeof event !== 'string') return undefined;
+  // One that this version doesn't know is ignored further on.
+  if (event.startsWith('$')) return { kind: 'system', event: event as SystemEvent, data };
   const frame = readPublication(fields);
-  if (frame) return { kind: 'publication', frame };
-  return {
-    kind: 'direct',
-    frame: { event, data, ...(typeof notification === 'string' && { notification }) },
-  };
+  return frame ? { kind: 'publication', frame } : { kind: 'direct', frame: readDirect(event, fields) };
+}
+
+function readDirect(event: string, { data, notification }: Fields): DirectFrame {
+  return { event, data, ...(typeof notification === 'string' && { notification }) };
 }
 
 /** Reads a publication, live or out of the reply to `$subscribe`. */
 export function readPublication(value: unknown): PublicationFrame | undefined {
-  if (!isFields(value)) return undefined;
-  const { event, channel, data, offset, from } = value;
+  const { event, channel, data, offset, from } = fieldsOf(value);
   if (typeof event !== 'string' || typeof channel !== 'string') return undefined;
   const position = typeof offset === 'number' && { offset };
   return { event, channel, data, ...position, ...(typeof from === 'string' && { from }) };
@@ -67,20 +63,17 @@ export function readError({ code, message, details }: Fields, fallback: ErrorCod
 
 /** Reads `$welcome`, with the protocol's defaults for what is missing. */
 export function readWelcome(data: unknown): Welcome {
-  const fields = isFields(data) ? data : {};
-  const heartbeat = isFields(fields['heartbeat']) ? fields['heartbeat'] : {};
+  const { expiresAt, heartbeat, maxFrameBytes, transport, channels, ...fields } = fieldsOf(data);
+  const { intervalMs, timeoutMs } = fieldsOf(heartbeat);
   return {
     connection: text(fields['connection']),
     user: text(fields['user']),
     node: text(fields['node']),
-    expiresAt: typeof fields['expiresAt'] === 'number' ? fields['expiresAt'] : null,
-    heartbeat: {
-      intervalMs: positive(heartbeat['intervalMs'], 30_000),
-      timeoutMs: positive(heartbeat['timeoutMs'], 10_000),
-    },
-    maxFrameBytes: positive(fields['maxFrameBytes'], 65_536),
-    transport: text(fields['transport'], 'websocket'),
-    channels: isFields(fields['channels']) ? (fields['channels'] as Welcome['channels']) : {},
+    expiresAt: typeof expiresAt === 'number' ? expiresAt : null,
+    heartbeat: { intervalMs: positive(intervalMs, 30_000), timeoutMs: positive(timeoutMs, 10_000) },
+    maxFrameBytes: positive(maxFrameBytes, 65_536),
+    transport: text(transport, 'websocket'),
+    channels: fieldsOf(channels) as Welcome['channels'],
   };
 }
 
@@ -92,17 +85,21 @@ function positive(value: unknown, fallback: number): number {
   return typeof value === 'number' && value > 0 ? value : fallback;
 }
 
-function parse(wire: unknown, decode: Codec['decode']): Fields | undefined {
+function decoded(wire: unknown, decode: Codec['decode']): Fields {
   try {
-    const value = decode(wire);
-    return isFields(value) ? value : undefined;
+    return fieldsOf(decode(wire));
   } catch {
-    return undefined;
+    return {};
   }
 }
 
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The fields of an object; none of anything else. */
+export function fieldsOf(value: unknown): Fields {
+  return isFields(value) ? value : {};
 }
 
 function isId(value: unknown): value is MessageId {
@@ -117,12 +114,21 @@ interface ReadSubscribeReply {
 
 /** Reads the reply to `$subscribe`; what is missing or malformed is left out. */
 export function readSubscribeReply(channel: string, data: unknown): ReadSubscribeReply {
-  const fields = isFields(data) ? data : {};
-  const { epoch, offset, recovered, publications } = fields;
-  const position = isPosition({ epoch, offset }) ? ({ epoch, offset } as Position) : undefined;
-  const frames = (Array.isArray(publications) ? publications : [])
-    .map(readPublication)
-    .filter((frame) => frame !== undefined);
-  const reply = { ...fields, channel, ...(typeof recovered === 'boolean' && { recovered }) };
-  return { reply, position, publications: frames };
+  const fields = fieldsOf(data);
+  const { recovered, publications } = fields;
+  return {
+    reply: { ...fields, channel, ...(typeof recovered === 'boolean' && { recovered }) },
+    position: readPosition(fields),
+    publications: readPublications(publications),
+  };
+}
+
+/** A position among other fields. */
+export function readPosition(data: unknown): Position | undefined {
+  return isPosition(data) ? { epoch: data.epoch, offset: data.offset } : undefined;
+}
+
+/** The publications of a list; what is none is left out. */
+export function readPublications(list: unknown): readonly PublicationFrame[] {
+  return Array.isArray(list) ? list.flatMap((item) => readPublication(item) ?? []) : [];
 }

@@ -1,15 +1,16 @@
 import type { Position, PublicationFrame, SubscribeReply } from '@aerie/protocol';
+import type { KeepPresence, MemberKeeper } from './member-keeper.js';
 import type { ChannelState, Resync } from './channel-state.js';
 import { Emitter, Listeners, type Report } from './emitter.js';
 import { failure, RealtimeError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { Membership } from './membership.js';
-import { PresenceReplica } from './presence-replica.js';
 import { readSubscribeReply } from './server-frame.js';
 
 export interface SubscriptionPorts {
   readonly exchange: Exchange;
   readonly report: Report;
+  readonly presence: KeepPresence | undefined;
   /** Nobody wants it and the server holds nothing of it. */
   readonly released: (subscription: Subscription) => void;
 }
@@ -29,7 +30,8 @@ export class Subscription {
   readonly events: Emitter<[data: unknown, frame: PublicationFrame]>;
   readonly states: Listeners<[state: ChannelState]>;
   readonly resyncs: Listeners<[resync: Resync]>;
-  readonly presence: PresenceReplica;
+  /** Who is in it; absent where this client doesn't keep that. */
+  readonly presence: MemberKeeper | undefined;
   readonly #ports: SubscriptionPorts;
   readonly #membership: Membership;
   readonly #joining: Waiter[] = [];
@@ -56,7 +58,7 @@ export class Subscription {
     const { exchange, report } = ports;
     this.#membership = new Membership({ channel, exchange, events });
     const lost = (): void => this.#membership.watchAnew();
-    this.presence = new PresenceReplica({ channel, exchange, report, lost });
+    this.presence = ports.presence?.({ channel, exchange, report, lost });
   }
 
   get state(): ChannelState {
@@ -90,8 +92,8 @@ export class Subscription {
     this.#reply = undefined;
     this.#position = undefined;
     this.#early = [];
-    for (const listeners of [this.events, this.states, this.resyncs, this.presence.events]) listeners.clear();
-    this.presence.clear();
+    for (const listeners of [this.events, this.states, this.resyncs]) listeners.clear();
+    this.presence?.forget();
     this.#rejectJoining(unavailable('Unsubscribed'));
     return new Promise((resolve) => {
       this.#leaving.push(resolve);
@@ -106,7 +108,7 @@ export class Subscription {
   cut(): void {
     this.#reply = undefined;
     this.#early = [];
-    this.presence.cut();
+    this.presence?.cut();
     if (this.#state.status === 'subscribed') this.#enter({ status: 'subscribing' });
     this.#membership.cut();
   }
@@ -134,7 +136,7 @@ export class Subscription {
     this.#reply = undefined;
     this.#membership.revoked();
     this.#enter({ status: 'unsubscribed', reason });
-    this.presence.clear();
+    this.presence?.clear();
   }
 
   #pass(frame: PublicationFrame): void {
@@ -165,18 +167,18 @@ export class Subscription {
     for (const frame of this.#early.splice(0))
       if (recovered !== true || frame.offset === undefined) this.#pass(frame);
     for (const { resolve } of this.#joining.splice(0)) resolve(reply);
-    if (this.#reply === reply) this.presence.take(reply.presence);
+    if (this.#reply === reply) this.presence?.take(reply.presence);
   }
 
   #refused(error: unknown): void {
     const known = error instanceof RealtimeError ? error : failure('internal', String(error));
     this.#enter({ status: 'refused', error: known });
-    this.presence.clear();
+    this.presence?.clear();
     this.#rejectJoining(known);
   }
 
   #unwatched(error: unknown): void {
-    this.presence.clear();
+    this.presence?.clear();
     this.#ports.report(error);
   }
 

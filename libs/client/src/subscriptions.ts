@@ -42,12 +42,12 @@ export class Subscriptions {
 
   /** `$presence`. */
   presence(data: unknown): void {
-    this.#named(data)?.presence.take(data);
+    this.#named(data)?.presence?.take(data);
   }
 
   /** `$join` and `$leave`. */
   changed(kind: 'join' | 'leave', data: unknown): void {
-    this.#named(data)?.presence.apply(kind, data);
+    this.#named(data)?.presence?.apply(kind, data);
   }
 
   opened(): void {

@@ -1,4 +1,4 @@
-import { ERROR_STATUS, SYSTEM, type ErrorBody, type Welcome } from '@aerie/protocol';
+import { ERROR_STATUS, type ErrorBody, type Welcome } from '@aerie/protocol';
 import type { Codec, Encoded } from './codec.js';
 import type { Credentials } from './credentials.js';
 import { askWhy, type DryRunAnswer } from './dry-run.js';
@@ -120,10 +120,10 @@ export class Transport {
     this.#liveness?.heard();
     const frame = readFrame(data, this.#setup.codec);
     if (!frame) return;
-    if (frame.kind === 'system' && frame.event === SYSTEM.reconnect) this.#notices.take(frame.data);
+    if (frame.kind === 'system' && frame.event === '$reconnect') this.#notices.take(frame.data);
     else if (this.#welcomedAt !== undefined) this.#events.frame(frame);
     else if (frame.kind === 'error') this.#error = frame.error;
-    else if (frame.kind === 'system' && frame.event === SYSTEM.welcome && isFields(frame.data))
+    else if (frame.kind === 'system' && frame.event === '$welcome' && isFields(frame.data))
       this.#welcome(frame.data);
     else if (frame.kind === 'direct' || frame.kind === 'publication') this.#keep(frame);
   }
@@ -148,7 +148,7 @@ export class Transport {
   }
 
   #ping(): void {
-    if (!this.#ended) this.#say({ event: SYSTEM.ping });
+    if (!this.#ended) this.#say({ event: '$ping' });
   }
 
   #say(message: object): void {

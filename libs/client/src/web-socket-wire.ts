@@ -1,4 +1,3 @@
-import { SYSTEM } from '@aerie/protocol';
 import type { Encoded } from './codec.js';
 import type { WebSocketConstructor, WebSocketLike } from './web-socket.js';
 import type { TransportKind, Wire, WireEvents, WireSetup } from './wire.js';
@@ -26,7 +25,7 @@ class WebSocketWire implements Wire {
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('open', () => {
       events.opened();
-      const auth = { event: SYSTEM.auth, data: firstMessage, id: 0 };
+      const auth = { event: '$auth', data: firstMessage, id: 0 };
       if (firstMessage) socket.send(codec.translate(codec.encode(auth), this.protocol));
     });
     socket.addEventListener('message', ({ data }) => events.received(data));

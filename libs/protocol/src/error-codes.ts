@@ -28,24 +28,16 @@ export interface ErrorBody {
   readonly details?: unknown;
 }
 
-const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
-  400: 'invalid',
-  401: 'unauthenticated',
-  403: 'forbidden',
-  404: 'not_found',
-  408: 'timeout',
-  409: 'conflict',
-  410: 'session_gone',
-  413: 'too_large',
-  422: 'invalid',
-  429: 'rate_limited',
-  503: 'unavailable',
-  504: 'timeout',
-};
+const CODES = Object.keys(ERROR_STATUS) as readonly ErrorCode[];
 
-/** The code for an HTTP status; other 4xx are `invalid`, the rest `internal`. */
+/** The code for an HTTP status, the first of the table that has it; other 4xx are `invalid`, the rest `internal`. */
 export function errorCodeOfStatus(status: number): ErrorCode {
-  return CODE_BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'invalid' : 'internal');
+  // How Node's own HTTP server and proxies say that a request took too long.
+  if (status === 408) return 'timeout';
+  return (
+    CODES.find((code) => ERROR_STATUS[code] === status) ??
+    (status >= 400 && status < 500 ? 'invalid' : 'internal')
+  );
 }
 
 /** Whether a value is a code of the table. */

@@ -64,6 +64,9 @@ export const SYSTEM = {
   close: '$close',
 } as const;
 
+/** One of those names. The type lets a bundle write the name it needs instead of carrying the table. */
+export type SystemEvent = (typeof SYSTEM)[keyof typeof SYSTEM];
+
 /** Data of `$welcome`, a connection's first frame. */
 export interface Welcome {
   readonly connection: string;

@@ -1,10 +1,15 @@
+// Apart from the table for those who need one of them: a client's bundle doesn't carry the rest.
+export const CHANNEL_BYTES = 200;
+export const EVENT_BYTES = 128;
+export const USER_BYTES = 128;
+
 /** Bounds that both ends know. Bytes are UTF-8. */
 export const LIMITS = {
-  channelBytes: 200,
-  eventBytes: 128,
+  channelBytes: CHANNEL_BYTES,
+  eventBytes: EVENT_BYTES,
   idBytes: 64,
   jsonDepth: 64,
-  userBytes: 128,
+  userBytes: USER_BYTES,
   channelsPerConnection: 128,
   /** Of a connection that is told where its channels stand: their positions travel in one header. */
   channelsPerStream: 32,

@@ -1,16 +1,16 @@
-import { LIMITS } from './limits.js';
+import { CHANNEL_BYTES, EVENT_BYTES, USER_BYTES } from './limits.js';
 
 const CHANNEL = /^[A-Za-z0-9_.:@%=+-]+$/;
 /** What percent-encoding leaves as it is. */
 const UNRESERVED = /^[\w.-]+$/;
 const USER_PREFIX = 'user:';
 // A percent-encoded user id is up to three times as long as the id itself.
-const USER_CHANNEL_BYTES = USER_PREFIX.length + 3 * LIMITS.userBytes;
+const USER_CHANNEL_BYTES = USER_PREFIX.length + 3 * USER_BYTES;
 
 /** True for 1-200 bytes of `[A-Za-z0-9_.:@%=+-]`; a user's own channel may be longer, as its id is percent-encoded. */
 export function isChannelName(value: unknown): value is string {
   if (typeof value !== 'string' || !CHANNEL.test(value)) return false;
-  return value.length <= (value.startsWith(USER_PREFIX) ? USER_CHANNEL_BYTES : LIMITS.channelBytes);
+  return value.length <= (value.startsWith(USER_PREFIX) ? USER_CHANNEL_BYTES : CHANNEL_BYTES);
 }
 
 /** The channel of one user, which the server subscribes for its owner. */
@@ -52,10 +52,7 @@ export function isEventName(value: unknown): value is string {
 /** True for anything that may stand in a frame's `event`, the system's `$` names included. */
 export function isSystemOrEventName(value: unknown): value is string {
   return (
-    typeof value === 'string' &&
-    value.length > 0 &&
-    utf8Length(value) <= LIMITS.eventBytes &&
-    !hasControl(value)
+    typeof value === 'string' && value.length > 0 && utf8Length(value) <= EVENT_BYTES && !hasControl(value)
   );
 }
 
@@ -64,7 +61,7 @@ export function isUserId(value: unknown): value is string {
   return (
     typeof value === 'string' &&
     value.length > 0 &&
-    utf8Length(value) <= LIMITS.userBytes &&
+    utf8Length(value) <= USER_BYTES &&
     value.isWellFormed() &&
     !hasControl(value)
   );

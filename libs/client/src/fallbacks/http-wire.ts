@@ -62,6 +62,14 @@ export abstract class HttpWire implements Wire {
     return this.#abort.signal;
   }
 
+  /** Another address of the same server, given relative to the WebSocket's, whose query it has unless it has its own. */
+  protected address(target: string | URL): URL {
+    const { url } = this.setup.credentials;
+    const address = new URL(target, url.href.replace(/^ws/, 'http'));
+    if (address.search === '') address.search = url.search;
+    return address;
+  }
+
   /** Tells the server that nobody comes back. Default: it sees that for itself. */
   protected leave(): void {}
 
@@ -71,7 +79,11 @@ export abstract class HttpWire implements Wire {
 
   /** The request that opens the connection. Undefined where the network failed; a refusal has been passed on. */
   protected async enter(target: string | URL, accept: string): Promise<Response | undefined> {
-    const { url, headers, credentials } = this.setup.credentials.request(target, this.setup.credential);
+    const { credentials: who, credential } = this.setup;
+    const address = this.address(target);
+    // It serves once, so only here; a token stands in a header.
+    if (who.singleUse) address.searchParams.set('ticket', credential);
+    const { url, headers, credentials } = who.request(address, who.bearer);
     const response = await this.#fetch(url, { headers: { ...headers, accept }, credentials });
     if (response?.ok && response.headers.get('content-type')?.startsWith(accept)) return response;
     if (this.signal.aborted) return undefined;
@@ -85,10 +97,10 @@ export abstract class HttpWire implements Wire {
     target: string | URL,
     { headers: more = {}, ...init }: AskInit = {},
   ): Promise<Response | undefined> {
-    const { url, headers, credentials } = this.setup.credentials.request(target);
+    const who = this.setup.credentials;
+    const { url, headers, credentials } = who.request(this.address(target), who.bearer);
     const proof = this.id ? { 'last-event-id': this.id } : { 'aerie-resume': this.#resume };
-    const { singleUse } = this.setup.credentials;
-    const all = { ...headers, ...(singleUse && proof), 'aerie-connection': this.connection, ...more };
+    const all = { ...headers, ...(who.singleUse && proof), 'aerie-connection': this.connection, ...more };
     return this.#fetch(url, { ...init, credentials, headers: all });
   }
 

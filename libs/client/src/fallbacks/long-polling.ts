@@ -79,8 +79,7 @@ class LongPollingWire extends HttpWire {
   }
 
   #poll(cursor: string): Promise<Response | undefined> {
-    const { url } = this.setup.credentials.request(this.#url);
-    const target = new URL(url);
+    const target = this.address(this.#url);
     target.searchParams.set('cursor', cursor);
     return this.ask(target, { signal: AbortSignal.any([this.signal, AbortSignal.timeout(POLL_MS)]) });
   }

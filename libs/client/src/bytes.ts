@@ -1,0 +1,1 @@
+export { Bytes, reviveBytes, type BytesInJson } from '@aerie/protocol';
