@@ -194,7 +194,7 @@ it('leaves nothing behind that would hold its process, once closed', async () =>
     console.log(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length);`;
   const sources = fileURLToPath(new URL('support/typescript-sources.mjs', import.meta.url));
   const flags = ['--conditions=@aerie/source', '--import', sources, '--input-type=module', '--eval', program];
-  const { stdout } = await promisify(execFile)(process.execPath, flags, { timeout: 10_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, flags, { timeout: 25_000 });
   expect(stdout).toBe('0\n');
 });
 
