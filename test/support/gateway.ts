@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { endWithSpec } from './ending.js';
 import { freePort } from './free-port.js';
 
 const MAIN = fileURLToPath(new URL('../../apps/gateway/main.ts', import.meta.url));
@@ -123,7 +124,7 @@ export interface GatewayLimits {
   readonly descriptors?: number;
 }
 
-/** Starts a gateway with this environment on top of the tests' own; resolves once it is ready. */
+/** Starts a gateway with this environment on top of the tests' own; resolves once it is ready. It ends with the spec file at the latest. */
 export async function startGateway(
   env: Readonly<Record<string, string>> = {},
   limits: GatewayLimits = {},
@@ -159,6 +160,7 @@ async function spawnGateway(
     },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+  endWithSpec(child);
   return new RunningGateway(child, port, internalPort);
 }
 

@@ -29,4 +29,6 @@ const ORDERS = {
 process.on('message', ({ order, id, ...rest }) => {
   if (order in ORDERS) process.send({ id, answer: ORDERS[order](rest) });
 });
+// A spec that was killed ends nothing any more.
+process.on('disconnect', () => process.exit());
 process.channel?.unref();

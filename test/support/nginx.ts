@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureNginx } from '../../scripts/nginx.mjs';
+import { endWithSpec } from './ending.js';
 import { freePort } from './free-port.js';
 
 const DEPLOYED = fileURLToPath(new URL('../../deploy/nginx/nginx.conf', import.meta.url));
@@ -64,17 +65,15 @@ export async function startNginx(
     { stdio: ['ignore', log.fd, log.fd] },
   );
   await log.close();
-  const end = (): void => void child.kill('SIGTERM');
-  process.once('exit', end);
+  endWithSpec(child);
   const nginx: Nginx = {
     port,
     url: `http://127.0.0.1:${port}`,
     log: () => readFile(join(folder, 'log'), 'utf8'),
     stop: async () => {
-      process.removeListener('exit', end);
       if (child.exitCode === null && child.signalCode === null) {
         const gone = once(child, 'exit');
-        end();
+        child.kill('SIGTERM');
         await gone;
       }
       await rm(folder, { recursive: true, force: true });

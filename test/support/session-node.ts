@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { SessionEvent } from '@aerie/realtime';
 import { openClient, type TestClient, type TestClientOptions } from '@aerie/realtime/testing';
+import { endWithSpec } from './ending.js';
 import { API_KEY, JWT_SECRET, tokenFor } from './gateway.js';
 
 const APP = fileURLToPath(new URL('session-app.ts', import.meta.url));
@@ -35,6 +36,7 @@ export class SessionNode {
       env: { ...process.env, NODE: name, JWT_SECRET, API_KEY, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    endWithSpec(this.#child);
     let rest = '';
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
