@@ -2,338 +2,65 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { SessionEvent } from '@aerie/realtime';
 import { openClient, UpgradeRefused } from '@aerie/realtime/testing';
 import { Redis } from 'ioredis';
-import { describe, type ExpectStatic, it, type TestContext, vi } from 'vitest';
-import { startGateway, tokenFor } from './support/gateway.js';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
-import { SessionNode } from './support/session-node.js';
-import { startTcpProxy } from './support/tcp-proxy.js';
+import { ONLINE, SessionFleet, SOON, STORY } from './support/session-fleet.js';
+import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.js';
 
-const LEASE_MS = 2_000;
-const SOON = { timeout: 5_000, interval: 25 };
-/** From a death to its sweep: the lease, the margin, two sightings, and room for a busy machine. */
-const SWEPT = { timeout: 20_000, interval: 50 };
+// What holds when nodes die or Redis fails is in `faults/sessions.spec.ts`, for every kind of Redis.
+const TEST = { timeout: 60_000 };
+const ROOM = 'room:1';
 
-class Cluster {
-  readonly nodes: SessionNode[] = [];
+interface Setting {
+  readonly redis: RedisServer;
+  readonly fleet: SessionFleet;
+}
 
-  constructor(readonly redis: RedisServer) {}
-
-  async start(name: string, env: Readonly<Record<string, string>> = {}): Promise<SessionNode> {
-    const node = new SessionNode(name, { REDIS_URL: this.redis.url, LEASE_MS: `${LEASE_MS}`, ...env });
-    this.nodes.push(node);
-    return node.started();
-  }
-
-  /** What the applications of all nodes were told of a user, each event once, in the order of the store. */
-  eventsOf(user: string): readonly SessionEvent[] {
-    const told = this.nodes.flatMap(({ events }) => events).filter((event) => event.user === user);
-    return [...new Map(told.map((event) => [event.id, event])).values()].toSorted((a, b) => a.at - b.at);
-  }
-
-  /** How often any node was told of an event. */
-  timesTold(id: string): number {
-    return this.nodes.flatMap(({ events }) => events).filter((event) => event.id === id).length;
-  }
-
-  async close(): Promise<void> {
-    for (const node of this.nodes) node.resume();
-    await Promise.all(this.nodes.map((node) => node.kill()));
-    await this.redis.stop();
-  }
+/** Nodes on a Redis of their own, for all cases of a suite. */
+function onFleet(start: (setting: Setting) => Promise<unknown>): () => Setting {
+  let setting: Setting | undefined;
+  beforeAll(async () => {
+    const redis = await startRedis();
+    const admin = new Redis(redis.url);
+    admin.on('error', () => undefined);
+    const stop = async (): Promise<void> => {
+      admin.disconnect();
+      await redis.stop();
+    };
+    setting = {
+      redis,
+      fleet: new SessionFleet({ url: redis.url, keys: (pattern) => admin.keys(pattern), stop }),
+    };
+    await start(setting);
+  });
+  afterAll(() => setting?.fleet.close());
+  return () => {
+    if (setting === undefined) throw new Error('the fleet has not started');
+    return setting;
+  };
 }
 
 describe.concurrent('sessions over several nodes', () => {
-  async function clusterOf(
-    { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
-    names: readonly string[],
-    env: Readonly<Record<string, string>> = {},
-  ) {
-    const cluster = new Cluster(await startRedis());
-    onTestFinished(() => cluster.close());
-    const nodes = await Promise.all(names.map((name) => cluster.start(name, env)));
-    const [first, second, third] = nodes;
-    if (first === undefined || second === undefined) throw new Error('two nodes at least');
-    return { cluster, first, second, third: third ?? second };
-  }
-
-  it(
-    'knows a user’s connections on every node, and tells of each once',
-    { timeout: 60_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
-      const phone = await first.connect('ann');
-      await second.connect('ann');
-      await vi.waitFor(async () => expect(await first.nodesOf('ann')).toEqual(['one', 'two']), SOON);
-      expect(await second.nodesOf('ann')).toEqual(['one', 'two']);
-      expect([await first.isOnline('ann'), await first.isOnline('nobody')]).toEqual([true, false]);
-
-      await phone.close();
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['two']), SOON);
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(4), SOON);
-      expect(typesOf(cluster, 'ann')).toEqual(['connected', 'online', 'connected', 'disconnected']);
-      for (const { id } of cluster.eventsOf('ann')) expect(cluster.timesTold(id)).toBe(1);
-    },
-  );
-
-  it(
-    'clears away what a killed node left, once, though several compete for it',
-    { timeout: 90_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first, second, third } = await clusterOf({ onTestFinished }, ['one', 'two', 'three']);
-      await Promise.all(Array.from({ length: 40 }, (_, index) => first.connect(`user-${index % 20}`)));
-      const stays = await second.connect('user-0');
-      await vi.waitFor(async () => expect(await third.nodesOf('user-19')).toHaveLength(2), SOON);
-      const killedAt = Date.now();
-      await first.kill();
-
-      const lost = (): readonly SessionEvent[] =>
-        [...second.events, ...third.events].filter(({ type }) => type === 'disconnected');
-      await vi.waitFor(() => expect(lost()).toHaveLength(40), SWEPT);
-      expect(Date.now() - killedAt).toBeGreaterThan(LEASE_MS);
-      for (const event of lost())
-        expect(event).toMatchObject({ node: 'one', reason: 'node_lost', code: 1006 });
-      const offline = (): readonly SessionEvent[] =>
-        [...second.events, ...third.events].filter(({ type }) => type === 'offline');
-      await vi.waitFor(() => expect(offline()).toHaveLength(19), SOON);
-      expect(await third.nodesOf('user-0')).toEqual(['two']);
-      expect([await third.isOnline('user-0'), await third.isOnline('user-1')]).toEqual([true, false]);
-
-      // The later sweeps of the same node find nothing more.
-      await vi.waitFor(() => expect(Date.now() - killedAt).toBeGreaterThan(3 * LEASE_MS), SWEPT);
-      expect([lost().length, offline().length]).toEqual([40, 19]);
-      expect(stays.socket.readyState).toBe(stays.socket.OPEN);
-      await noGhosts(cluster, ['user-0'], expect);
-    },
-  );
-
-  it(
-    'closes everyone of a node that was paused for so long that it was swept, and delivers nothing',
-    {
-      timeout: 90_000,
-    },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two', 'three']);
-      const ann = await first.connect('ann');
-      await ann.request('$subscribe', { channel: 'room:1' });
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-      first.pause();
-      ann.send('note', 'sent while it stood still');
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toContain('offline'), SWEPT);
-      await second.api('publish', { channel: 'room:1', event: 'late' });
-      first.resume();
-
-      expect(await ann.closed).toMatchObject({ code: 1001 });
-      expect(ann.received.map(({ event }) => event)).not.toContain('late');
-      const back = await first.connect('ann');
-      expect(await back.request('note', 'after')).toMatchObject({ data: true });
-      expect(first.notes).toEqual(['after']);
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(6), SOON);
-      expect(typesOf(cluster, 'ann').slice(0, 4)).toEqual(['connected', 'online', 'disconnected', 'offline']);
-      expect(cluster.eventsOf('ann')[2]).toMatchObject({ reason: 'node_lost' });
-    },
-  );
-
-  it(
-    'goes on where it was after a pause that nobody took for its death',
-    { timeout: 60_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
-      const ann = await first.connect('ann');
-      await ann.request('$subscribe', { channel: 'room:1' });
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-      first.pause();
-      ann.send('note', 1);
-      await second.api('publish', { channel: 'room:1', event: 'news', data: 1 });
-      await sleep(LEASE_MS * 0.75);
-      first.resume();
-      expect(await ann.frame('news')).toMatchObject({ channel: 'room:1', data: 1 });
-      expect(await ann.request('note', 2)).toMatchObject({ data: true });
-      expect(first.notes).toEqual([1, 2]);
-      expect(first.log).toContain('stood still');
-      expect(ann.socket.readyState).toBe(ann.socket.OPEN);
-      expect(typesOf(cluster, 'ann')).toEqual(['connected', 'online']);
-    },
-  );
-
-  it(
-    'closes nobody and tells nothing when Redis stands still for longer than a lease',
-    { timeout: 60_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
-      const [ann, ben] = [await first.connect('ann'), await second.connect('ben')];
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-      cluster.redis.pause();
-      await sleep(3 * LEASE_MS);
-      cluster.redis.resume();
-      const late = await first.connect('late');
-      await vi.waitFor(async () => expect(await second.nodesOf('late')).toEqual(['one']), SWEPT);
-      // Longer than it takes from there to sweep a node that is dead.
-      await sleep(2 * LEASE_MS);
-      expect(await second.nodesOf('ann')).toEqual(['one']);
-      expect(await first.nodesOf('ben')).toEqual(['two']);
-      for (const { socket } of [ann, ben, late]) expect(socket.readyState).toBe(socket.OPEN);
-      expect([typesOf(cluster, 'ann'), typesOf(cluster, 'ben')]).toEqual([
-        ['connected', 'online'],
-        ['connected', 'online'],
-      ]);
-      expect(first.log + second.log).not.toMatch(/taken for dead|stood still/);
-    },
-  );
-
-  it(
-    'writes everybody anew after Redis lost its data, and closes nobody',
-    { timeout: 60_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
-      const [ann, ben] = [await first.connect('ann'), await second.connect('ben')];
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-      await cluster.redis.restart();
-      await vi.waitFor(async () => {
-        expect(await second.nodesOf('ann')).toEqual(['one']);
-        expect(await first.nodesOf('ben')).toEqual(['two']);
-      }, SWEPT);
-      await ann.close();
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual([]), SOON);
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(4), SOON);
-      expect(typesOf(cluster, 'ann')).toEqual(['connected', 'online', 'disconnected', 'offline']);
-      expect(ben.socket.readyState).toBe(ben.socket.OPEN);
-      await noGhosts(cluster, ['ben'], expect);
-    },
-  );
-
-  it(
-    'gives a lost device time to come back, and none to one that says goodbye',
-    { timeout: 60_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
-      const lost = await first.connect('ann');
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(2), SOON);
-      lost.socket.terminate();
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(3), SOON);
-      expect(await second.isOnline('ann')).toBe(true);
-      const back = await second.connect('ann');
-      await back.close();
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(6), SOON);
-      expect(typesOf(cluster, 'ann').slice(3)).toEqual(['connected', 'disconnected', 'offline']);
-
-      (await first.connect('ben')).socket.terminate();
-      await vi.waitFor(() => expect(typesOf(cluster, 'ben')).toContain('offline'), SOON);
-      const [, , disconnected, offline] = cluster.eventsOf('ben');
-      expect((offline?.at ?? 0) - (disconnected?.at ?? 0)).toBeGreaterThanOrEqual(900);
-    },
-  );
-
-  it(
-    'gives no more time to a device that had been silent for longer than that',
-    { timeout: 60_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, first } = await clusterOf({ onTestFinished }, ['one', 'two'], {
-        HEARTBEAT_MS: '1000',
-      });
-      await first.connect('ann', { autoPong: false });
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toContain('offline'), SWEPT);
-      const [, , disconnected, offline] = cluster.eventsOf('ann');
-      expect(disconnected).toMatchObject({ code: 1006 });
-      expect(offline?.at).toBe(disconnected?.at);
-    },
-  );
-
-  it('leaves no ghost behind when a node drains', { timeout: 60_000 }, async ({ expect, onTestFinished }) => {
-    const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two']);
-    const ann = await first.connect('ann');
-    await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-    await first.leave();
-    expect(await ann.closed).toMatchObject({ code: 1001 });
-    expect(await second.nodesOf('ann')).toEqual([]);
-    const { nodes } = await second.api<{ nodes: { node: string }[] }>('info');
-    expect(nodes.map(({ node }) => node)).toEqual(['two']);
-    await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toHaveLength(4), SOON);
-    expect(cluster.eventsOf('ann')[2]).toMatchObject({ code: 1001, reason: 'going away' });
-    await noGhosts(cluster, [], expect);
-  });
-
-  it(
-    'closes everyone of a node that was cut off from Redis alone for so long that it was swept',
-    { timeout: 90_000 },
-    async ({ expect, onTestFinished }) => {
-      const { cluster, second } = await clusterOf({ onTestFinished }, ['two', 'three']);
-      const proxy = await startTcpProxy(cluster.redis.port);
-      onTestFinished(() => proxy.close());
-      const first = await cluster.start('one', { REDIS_URL: `redis://127.0.0.1:${proxy.port}` });
-      const ann = await first.connect('ann');
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-      proxy.setMode('cut');
-      const late = await first.connect('late');
-      await vi.waitFor(() => expect(typesOf(cluster, 'ann')).toContain('offline'), SWEPT);
-      expect([ann, late].map(({ socket }) => socket.readyState)).toEqual([1, 1]);
-      proxy.setMode('pass');
-      expect(await ann.closed).toMatchObject({ code: 1001 });
-      expect(await late.closed).toMatchObject({ code: 1001 });
-      const story = ['connected', 'online', 'disconnected', 'offline'];
-      await vi.waitFor(() => expect(typesOf(cluster, 'late')).toEqual(story), SOON);
-      expect(typesOf(cluster, 'ann')).toEqual(story);
-      expect(cluster.timesTold(cluster.eventsOf('ann')[2]?.id ?? '')).toBe(1);
-      await noGhosts(cluster, [], expect);
-    },
-  );
-
-  it(
-    'clears the ghosts that a failover to a replica brings back, and closes nobody',
-    { timeout: 90_000 },
-    async ({ expect, onTestFinished }) => {
-      const primary = await startRedis();
-      const link = await startTcpProxy(primary.port);
-      const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', `${link.port}`] });
-      const proxy = await startTcpProxy(primary.port);
-      const admin = new Redis(replica.url);
-      const cluster = new Cluster({ ...primary, url: `redis://127.0.0.1:${proxy.port}` });
-      onTestFinished(async () => {
-        admin.disconnect();
-        await cluster.close();
-        await Promise.all([proxy.close(), link.close(), replica.stop()]);
-      });
-      const first = await cluster.start('one');
-      const second = await cluster.start('two');
-      const [ann, ben] = [await first.connect('ann'), await first.connect('ben')];
-      await vi.waitFor(async () => expect(await admin.keys('*}:user:*')).toHaveLength(2), SOON);
-      link.setMode('blackhole');
-      await ben.close();
-      await vi.waitFor(() => expect(typesOf(cluster, 'ben')).toContain('offline'), SOON);
-
-      await primary.kill();
-      await admin.replicaof('NO', 'ONE');
-      expect(await admin.keys('*}:user:*')).toHaveLength(2);
-      proxy.setTarget(replica.port);
-      await vi.waitFor(async () => expect(await second.nodesOf('ben')).toEqual([]), SWEPT);
-      expect(await second.nodesOf('ann')).toEqual(['one']);
-      expect(await second.isOnline('ben')).toBe(false);
-      expect(ann.socket.readyState).toBe(ann.socket.OPEN);
-      expect(typesOf(cluster, 'ann')).toEqual(['connected', 'online']);
-      expect(typesOf(cluster, 'ben')).toEqual(['connected', 'online', 'disconnected', 'offline']);
-    },
-  );
-
-  it(
-    'tells the disconnect hook of the standalone gateway of one that was killed, by another one',
-    { timeout: 90_000 },
-    async ({ expect, onTestFinished }) => {
-      const redis = await startRedis();
-      const hooks = await startHookReceiver();
+  describe('and hooks', () => {
+    let redis: RedisServer;
+    let hooks: HookReceiver;
+    let gateways: readonly RunningGateway[] = [];
+    beforeAll(async () => {
+      [redis, hooks] = await Promise.all([startRedis(), startHookReceiver()]);
       const env = { REDIS_URL: redis.url, HOOKS_URL: hooks.url, HOOKS_SECRET: HOOKS_KEY };
-      const gateways = await Promise.all([
-        startGateway(env),
-        startGateway({ ...env, HOOKS_EVENTS: 'offline' }),
-      ]);
-      onTestFinished(async () => {
-        await Promise.all(gateways.map((gateway) => gateway.stop()));
-        await Promise.all([redis.stop(), hooks.close()]);
-      });
+      gateways = await Promise.all([startGateway(env), startGateway({ ...env, HOOKS_EVENTS: 'offline' })]);
+    });
+    afterAll(async () => {
+      await Promise.all(gateways.map((gateway) => gateway.stop()));
+      await Promise.all([redis.stop(), hooks.close()]);
+    });
+
+    it.sequential('tell of who was on a killed gateway, by another one', TEST, async () => {
       const [first, second] = gateways;
+      if (first === undefined || second === undefined) throw new Error('two gateways');
       const ann = await openClient(first.ws(), { token: tokenFor('ann', { tenant: 'acme' }) });
       await ann.frame('$welcome');
       const online = async (): Promise<unknown> => second.api('presence?user=ann');
@@ -345,52 +72,162 @@ describe.concurrent('sessions over several nodes', () => {
       });
       expect(hooks.calls[1]).toMatchObject({ user: 'ann', code: 1006, reason: 'node_lost' });
       expect(await online()).toEqual({ user: 'ann', online: false });
-    },
-  );
+    });
+  });
 
-  describe('a limit per user', () => {
-    it(
-      'holds across nodes: one too many is refused',
-      { timeout: 60_000 },
-      async ({ expect, onTestFinished }) => {
-        const { first, second } = await clusterOf({ onTestFinished }, ['one', 'two'], { PER_USER: '2' });
-        const attempts = [first, second, first, second, first, second].map((node) =>
-          node.connect('ann').catch((error: unknown) => error),
-        );
-        const outcomes = await Promise.all(attempts);
-        const refused = outcomes.filter((outcome) => outcome instanceof UpgradeRefused);
-        expect(refused.map(({ status }) => status)).toEqual([429, 429, 429, 429]);
-        await vi.waitFor(async () => expect(await first.nodesOf('ann')).toHaveLength(2), SOON);
-        await expect(second.connect('ann')).rejects.toMatchObject({ status: 429 });
-        await second.connect('ben');
-      },
+  describe('that live', () => {
+    const given = onFleet(({ fleet }) =>
+      Promise.all([
+        fleet.start(2, { PER_USER: '2', DRAIN_MS: '3000' }),
+        fleet.add('three', { PER_USER: '2', HEARTBEAT_MS: '1000' }),
+      ]),
     );
 
-    it(
-      'holds across nodes: a newcomer replaces the oldest, wherever that is',
-      { timeout: 60_000 },
-      async ({ expect, onTestFinished }) => {
-        const { first, second } = await clusterOf({ onTestFinished }, ['one', 'two'], {
-          PER_USER: '1',
-          OVERFLOW: 'replace',
-        });
-        const oldest = await first.connect('ann');
-        await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-        await second.connect('ann');
-        expect(await oldest.closed).toMatchObject({ code: 1008, reason: 'replaced' });
-        await vi.waitFor(async () => expect(await first.nodesOf('ann')).toEqual(['two']), SOON);
-      },
-    );
-
-    it('is the node’s own while Redis is away', { timeout: 60_000 }, async ({ expect, onTestFinished }) => {
-      const { cluster, first, second } = await clusterOf({ onTestFinished }, ['one', 'two'], {
-        PER_USER: '1',
-      });
-      await first.connect('ann');
-      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
-      await cluster.redis.kill();
-      await expect(first.connect('ann')).rejects.toMatchObject({ status: 429 });
+    it.sequential('are known on every node, and told of once', TEST, async () => {
+      const { fleet } = given();
+      const [first, second] = [fleet.node('one'), fleet.node('two')];
+      const phone = await first.connect('ann');
       await second.connect('ann');
+      await vi.waitFor(async () => expect(await first.nodesOf('ann')).toEqual(['one', 'two']), SOON);
+      expect(await second.nodesOf('ann')).toEqual(['one', 'two']);
+      expect([await first.isOnline('ann'), await first.isOnline('nobody')]).toEqual([true, false]);
+
+      await phone.close();
+      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['two']), SOON);
+      await vi.waitFor(() => expect(fleet.typesOf('ann')).toHaveLength(4), SOON);
+      expect(fleet.typesOf('ann')).toEqual([...ONLINE, 'connected', 'disconnected']);
+      for (const { id } of fleet.eventsOf('ann')) expect(fleet.timesTold(id)).toBe(1);
+    });
+
+    it.sequential(
+      'give a lost device time to come back, and none to one that says goodbye',
+      TEST,
+      async () => {
+        const { fleet } = given();
+        const [first, second] = [fleet.node('one'), fleet.node('two')];
+        const lost = await first.connect('ben');
+        await vi.waitFor(() => expect(fleet.typesOf('ben')).toEqual(ONLINE), SOON);
+        lost.socket.terminate();
+        await vi.waitFor(() => expect(fleet.typesOf('ben')).toHaveLength(3), SOON);
+        expect(await second.isOnline('ben')).toBe(true);
+        const back = await second.connect('ben');
+        await back.close();
+        await vi.waitFor(() => expect(fleet.typesOf('ben')).toHaveLength(6), SOON);
+        expect(fleet.typesOf('ben').slice(3)).toEqual(['connected', 'disconnected', 'offline']);
+
+        (await first.connect('bob')).socket.terminate();
+        await vi.waitFor(() => expect(fleet.typesOf('bob')).toEqual(STORY), SOON);
+        const [, , disconnected, offline] = fleet.eventsOf('bob');
+        expect((offline?.at ?? 0) - (disconnected?.at ?? 0)).toBeGreaterThanOrEqual(900);
+      },
+    );
+
+    it.sequential('give no more time to a device that was silent for longer than that', TEST, async () => {
+      const { fleet } = given();
+      await fleet.node('three').connect('cat', { autoPong: false });
+      await vi.waitFor(() => expect(fleet.typesOf('cat')).toEqual(STORY), fleet.swept);
+      const [, , disconnected, offline] = fleet.eventsOf('cat');
+      expect(disconnected).toMatchObject({ code: 1006 });
+      expect(offline?.at).toBe(disconnected?.at);
+    });
+
+    it.sequential('keep to a limit per user together: one too many is refused', TEST, async () => {
+      const { fleet } = given();
+      const [first, second] = [fleet.node('one'), fleet.node('two')];
+      const attempts = [first, second, first, second, first, second].map((node) =>
+        node.connect('dan').catch((error: unknown) => error),
+      );
+      const outcomes = await Promise.all(attempts);
+      const refused = outcomes.filter((outcome) => outcome instanceof UpgradeRefused);
+      expect(refused.map(({ status }) => status)).toEqual([429, 429, 429, 429]);
+      await vi.waitFor(async () => expect(await first.nodesOf('dan')).toHaveLength(2), SOON);
+      await expect(second.connect('dan')).rejects.toMatchObject({ status: 429 });
+      await second.connect('eve');
+    });
+
+    it.sequential(
+      'leave no ghost behind when a node drains, and who moves stays a member',
+      TEST,
+      async () => {
+        const { fleet } = given();
+        const [first, second] = [fleet.node('one'), fleet.node('two')];
+        const road = await startTcpProxy(first.port);
+        const moves = await fleet.watch(first, 'moves', { room: ROOM, port: road.port });
+        const stays = await fleet.watch(second, 'stays', { room: ROOM });
+        const gone = await fleet.enter(first, 'gone', ROOM);
+        const all = ['gone', 'moves', 'stays'];
+        await vi.waitFor(() => expect([moves.users, stays.users]).toEqual([all, all]), SOON);
+        await vi.waitFor(async () => expect(await second.nodesOf('gone')).toEqual(['one']), SOON);
+        road.setTarget(second.port);
+        await first.leave();
+
+        expect(await gone.closed).toMatchObject({ code: 1001 });
+        expect(await second.nodesOf('gone')).toEqual([]);
+        const { nodes } = await second.api<{ nodes: { node: string }[] }>('info');
+        expect(nodes.map(({ node }) => node).toSorted()).toEqual(['three', 'two']);
+        await vi.waitFor(() => expect(stays.users).toEqual(['moves', 'stays']), fleet.swept);
+        await vi.waitFor(() => expect(moves.users).toEqual(['moves', 'stays']), SOON);
+        expect(await second.nodesOf('moves')).toEqual(['two']);
+        expect(stays.told.toSorted()).toEqual(['+gone', '+moves', '+stays', '-gone']);
+        expect(moves.leaves('stays') + moves.leaves('moves')).toBe(0);
+        await vi.waitFor(() => expect(fleet.typesOf('gone')).toEqual(STORY), SOON);
+        expect(fleet.eventsOf('gone')[2]).toMatchObject({ code: 1001, reason: 'going away' });
+        await fleet.leavesNothing(expect);
+        await road.close();
+      },
+    );
+
+    it.sequential('keep to a limit per user each for itself while Redis is away', TEST, async () => {
+      const { fleet, redis } = given();
+      const [second, third] = [fleet.node('two'), fleet.node('three')];
+      await second.connect('fay');
+      await second.connect('fay');
+      await vi.waitFor(async () => expect(await third.nodesOf('fay')).toEqual(['two', 'two']), SOON);
+      await redis.kill();
+      await expect(second.connect('fay')).rejects.toMatchObject({ status: 429 });
+      await third.connect('fay');
+    });
+  });
+
+  describe('whose users may replace the oldest', () => {
+    const given = onFleet(({ fleet }) => fleet.start(2, { PER_USER: '1', OVERFLOW: 'replace' }));
+
+    it.sequential('do so wherever that is', TEST, async () => {
+      const { fleet } = given();
+      const [first, second] = [fleet.node('one'), fleet.node('two')];
+      const oldest = await first.connect('ann');
+      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
+      await second.connect('ann');
+      expect(await oldest.closed).toMatchObject({ code: 1008, reason: 'replaced' });
+      await vi.waitFor(async () => expect(await first.nodesOf('ann')).toEqual(['two']), SOON);
+    });
+  });
+
+  describe('of which one is cut off from Redis alone', () => {
+    let proxy: TcpProxy;
+    const given = onFleet(async ({ fleet, redis }) => {
+      proxy = await startTcpProxy(redis.port);
+      const apart = { REDIS_URL: `redis://127.0.0.1:${proxy.port}` };
+      await Promise.all([fleet.add('one', apart), fleet.add('two')]);
+    });
+    afterAll(() => proxy.close());
+
+    it.sequential('close everyone there once it was swept', TEST, async () => {
+      const { fleet } = given();
+      const [first, second] = [fleet.node('one'), fleet.node('two')];
+      const ann = await first.connect('ann');
+      await vi.waitFor(async () => expect(await second.nodesOf('ann')).toEqual(['one']), SOON);
+      proxy.setMode('cut');
+      const late = await first.connect('late');
+      await vi.waitFor(() => expect(fleet.typesOf('ann')).toContain('offline'), fleet.swept);
+      expect([ann, late].map(({ socket }) => socket.readyState)).toEqual([1, 1]);
+      proxy.setMode('pass');
+      expect(await ann.closed).toMatchObject({ code: 1001 });
+      expect(await late.closed).toMatchObject({ code: 1001 });
+      await vi.waitFor(() => expect(fleet.typesOf('late')).toEqual(STORY), SOON);
+      expect(fleet.typesOf('ann')).toEqual(STORY);
+      expect(fleet.timesTold(fleet.eventsOf('ann')[2]?.id ?? '')).toBe(1);
+      await fleet.leavesNothing(expect);
     });
   });
 });
@@ -418,22 +255,4 @@ async function startHookReceiver(): Promise<HookReceiver> {
     await once(server, 'close');
   };
   return { url: `http://127.0.0.1:${port}/`, calls, close };
-}
-
-function typesOf(cluster: Cluster, user: string): readonly string[] {
-  return cluster.eventsOf(user).map(({ type }) => type);
-}
-
-/** Nothing is left in the store but what belongs to these users and to living nodes. */
-async function noGhosts(cluster: Cluster, users: readonly string[], expect: ExpectStatic): Promise<void> {
-  const admin = new Redis(cluster.redis.url);
-  try {
-    await vi.waitFor(async () => {
-      const keys = await admin.keys('*}:user:*');
-      expect(new Set(keys.map((key) => key.split(':').at(-1)))).toEqual(new Set(users));
-      for (const rest of ['*}:due', '*}:events', '*}:unsaid']) expect(await admin.keys(rest)).toEqual([]);
-    }, SOON);
-  } finally {
-    admin.disconnect();
-  }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionEvent } from '@aerie/realtime';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { REDIS_KINDS, type RedisKind, type TestRedis } from '../support/redis-kinds.js';
-import { SessionFleet, SOON, STORY } from '../support/session-fleet.js';
+import { ONLINE, SessionFleet, SOON, STORY } from '../support/session-fleet.js';
 import type { SessionNode } from '../support/session-node.js';
 
 // `npm run test:faults` has every case on every kind of Redis, with the lease of production.
@@ -11,7 +11,6 @@ const LEASE_MS = IS_FULL ? 10_000 : 2_000;
 // Nobody is given up because a grace is over: who is swept has none, whoever clears a ghost neither.
 const ENV = { GRACE_MS: '600000' };
 const TIMES = { timeout: 90_000 + 12 * LEASE_MS };
-const ONLINE = ['connected', 'online'];
 
 interface Setting {
   readonly redis: TestRedis;

@@ -6,7 +6,8 @@ import type { TestRedis } from './redis-kinds.js';
 import { SessionNode } from './session-node.js';
 import { Watcher } from './watcher.js';
 
-export const STORY = ['connected', 'online', 'disconnected', 'offline'] as const;
+export const ONLINE = ['connected', 'online'] as const;
+export const STORY = [...ONLINE, 'disconnected', 'offline'] as const;
 /** Within which what is under way is seen everywhere. */
 export const SOON = { timeout: 10_000, interval: 25 };
 

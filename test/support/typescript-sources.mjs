@@ -1,21 +1,25 @@
 // `node --conditions=@aerie/source --import ./test/support/typescript-sources.mjs app.ts` runs the sources in a process of
-// their own, without a build. Node's type stripping would do, but it knows no decorators. What was compiled once is kept
-// by its text, so that a process that finds everything there is small and starts at once: the compiler stays unloaded.
+// their own, without a build. Node's type stripping would do, but it knows no decorators; this is the compiler that Vitest has.
+// What was compiled once is kept by its text, so that a process that finds everything there is small and starts at once: the
+// compiler stays unloaded.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire, enableCompileCache, flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+const FLUSH_MS = 3_000;
 const require = createRequire(import.meta.url);
 const CACHE = new URL('../../node_modules/.cache/aerie-sources/', import.meta.url);
-/** By then an application stands; who is killed would leave nothing in the cache. */
-const STANDS_MS = 2_500;
-const { version } = require('typescript/package.json');
+const { version } = require('rolldown/package.json');
+const { __decorate, __metadata, __param } = require('tslib');
 const SELF = readFileSync(new URL(import.meta.url), 'utf8');
 
-// V8's own code of what is loaded, packages included: a gateway stands in three quarters of the time.
-enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/aerie-compiled/', import.meta.url)));
-setTimeout(flushCompileCache, STANDS_MS).unref();
+// What compiled decorators call.
+globalThis.babelHelpers = { decorate: __decorate, decorateMetadata: __metadata, decorateParam: __param };
+
+// What the engine made of all modules is kept as well. A process that will be killed has to write it before.
+enableCompileCache(fileURLToPath(new URL('compiled/', CACHE)));
+setTimeout(flushCompileCache, FLUSH_MS).unref();
 
 registerHooks({
   resolve(specifier, context, nextResolve) {
@@ -46,13 +50,15 @@ function compiled(fileName) {
 }
 
 function compile(fileName, text) {
-  const ts = require('typescript');
-  const compilerOptions = {
-    target: ts.ScriptTarget.ES2024,
-    module: ts.ModuleKind.ESNext,
-    experimentalDecorators: true,
-    emitDecoratorMetadata: true,
-    inlineSourceMap: true,
-  };
-  return ts.transpileModule(text, { fileName, compilerOptions }).outputText;
+  const { transformSync } = require('rolldown/utils');
+  const { code, map, errors } = transformSync(fileName, text, {
+    lang: 'ts',
+    target: 'esnext',
+    decorator: { legacy: true, emitDecoratorMetadata: true },
+    helpers: { mode: 'External' },
+    sourcemap: true,
+  });
+  if (errors.length > 0) throw new SyntaxError(`${fileName}: ${errors[0].message}`);
+  const base64 = Buffer.from(JSON.stringify(map)).toString('base64');
+  return `${code}\n//# sourceMappingURL=data:application/json;base64,${base64}\n`;
 }
