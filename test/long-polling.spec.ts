@@ -119,18 +119,11 @@ describe('long polling', () => {
 
   it('takes messages beside it, and replies by the polls', async () => {
     const client = await open('eve');
-    const sent = await fetch(`${second.url}/send`, {
-      method: 'POST',
-      headers: {
-        ...client.headers,
-        'aerie-connection': client.connection,
-        'content-type': 'application/json',
-      },
-      body: JSON.stringify({
-        seq: 1,
-        messages: [{ event: '$subscribe', data: { channel: 'live:e' }, id: 's' }],
-      }),
-    });
+    const sent = await send(
+      second,
+      { ...client.headers, 'aerie-connection': client.connection },
+      { seq: 1, messages: [{ event: '$subscribe', data: { channel: 'live:e' }, id: 's' }] },
+    );
     expect(sent.status).toBe(202);
     await client.until(() => client.frames.some(({ id }) => id === 's'), second);
     await publish('live:e', 1);
@@ -167,6 +160,22 @@ describe('long polling', () => {
     }, WAIT);
     expect(back.dataOf('$subscribed')).toMatchObject([{ channel: 'room:f', recovered: true, offset: 1 }]);
     expect(first.log + second.log).not.toContain(resume);
+  });
+
+  it('renews its session, and comes back with the new one though its URL holds a ticket', async () => {
+    const [old = '', renewed] = [600, 1_200].map((life) => tokenFor('guy', { exp: nowSeconds() + life }));
+    const query = `?ticket=${await first.ticket(old)}`;
+    const client = await PollClient.open(first, {}, query);
+    const [welcome] = client.dataOf('$welcome') as [Record<string, string>];
+    const own = { 'aerie-connection': client.connection, 'aerie-resume': welcome['resume'] ?? '' };
+    await send(second, own, { messages: [{ event: '$auth', data: { token: renewed }, id: 'renew' }] });
+    const answer = await client.peek(second, { headers: own });
+    const reply = answer.frames?.find(({ id }) => id === 'renew')?.data as Record<string, unknown>;
+    expect(reply['expiresAt']).toBeGreaterThan(Number(welcome['expiresAt']));
+    expect(reply['resume']).not.toBe(welcome['resume']);
+    expect(answer.id).toBe(reply['resume']);
+    const back = await PollClient.open(second, { 'last-event-id': answer.id ?? '' }, query);
+    expect(back.dataOf('$welcome')).toMatchObject([{ expiresAt: reply['expiresAt'] }]);
   });
 
   it.each([
@@ -310,4 +319,12 @@ describe('long polling', () => {
 
 function bearer(user: string): Record<string, string> {
   return { authorization: `Bearer ${tokenFor(user)}` };
+}
+
+function send(gateway: RunningGateway, headers: Record<string, string>, body: unknown): Promise<Response> {
+  return fetch(`${gateway.url}/send`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { EventStream } from './support/event-stream.js';
-import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { nowSeconds, type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
 import { type RedisServer, startRedis } from './support/redis-server.js';
 
 const history = { size: 1_000, ttlMs: 60_000 };
@@ -191,6 +191,27 @@ describe('server-sent events', () => {
       stream.cut();
     });
 
+    it('renews its session, and comes back with the new one though its URL holds a ticket', async () => {
+      const [old, renewed] = [600, 1_200].map((life) => tokenFor('kay', { exp: nowSeconds() + life }));
+      const ticket = await first.ticket(old ?? '');
+      const url = `/sse?channels=live:k2&ticket=${ticket}`;
+      const before = await EventStream.open(first.url + url);
+      const welcome = (await before.frame('$welcome')).data as Record<string, string>;
+      const headers = { 'aerie-connection': welcome['connection'] ?? '' };
+      const own = { ...headers, 'aerie-resume': welcome['resume'] ?? '' };
+      await send(second, own, { messages: [{ event: '$auth', data: { token: renewed }, id: 'renew' }] });
+      const { expiresAt, resume } = await replyTo(before, 'renew');
+      expect(expiresAt).toBeGreaterThan(Number(welcome['expiresAt']));
+      expect(resume).not.toBe(welcome['resume']);
+      const sent = await send(second, { ...headers, 'aerie-resume': String(resume) }, { messages: [] });
+      expect(sent.status).toBe(202);
+      await vi.waitFor(() => expect(before.lastEventId.split(';')[0]).toBe(resume), WAIT);
+      before.cut();
+      const after = await EventStream.open(second.url + url, { 'last-event-id': before.lastEventId });
+      expect((await after.frame('$welcome')).data).toMatchObject({ expiresAt });
+      after.cut();
+    });
+
     it('refuses what it can’t take', async () => {
       const stream = await EventStream.open(`${first.url}/sse`, bearer('hal'));
       const { connection } = (await stream.frame('$welcome')).data as { connection: string };
@@ -257,6 +278,15 @@ describe('server-sent events', () => {
 
 function bearer(user: string): Record<string, string> {
   return { authorization: `Bearer ${tokenFor(user)}` };
+}
+
+/** The data of the reply to a message. */
+async function replyTo(stream: EventStream, id: string): Promise<Readonly<Record<string, unknown>>> {
+  return vi.waitFor(() => {
+    const reply = stream.frames.find((frame) => frame.id === id);
+    expect(reply).toBeDefined();
+    return reply?.data as Readonly<Record<string, unknown>>;
+  }, WAIT);
 }
 
 function send(gateway: RunningGateway, headers: Record<string, string>, body: unknown): Promise<Response> {

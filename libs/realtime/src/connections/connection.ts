@@ -122,6 +122,13 @@ export class Connection {
   renew(session: Session): void {
     if (session.user !== this.#session.user) throw new Error('a connection cannot change its user');
     this.#session = session;
+    this.tellProof();
+  }
+
+  /** Tells the peer what stands for its session, where it has nothing else to come back with. */
+  tellProof(): void {
+    const bytes = this.isOpen ? this.#wire.proofMark?.() : undefined;
+    if (bytes !== undefined) this.#outbox.push(bytes);
   }
 
   /** Sends a direct event: `{"event","data"}`. At most once. */

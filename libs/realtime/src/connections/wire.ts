@@ -31,6 +31,8 @@ export abstract class Wire {
 
   /** What stands for the session when the peer comes back, where the transport has such a thing. Secret. */
   proof?(): string;
+  /** Bytes that tell it to a peer that has no credential of its own to come back with. */
+  proofMark?(): Uint8Array | undefined;
   /** Hands bytes over; `taken` is called once the kernel has them all (not if the wire ends first). */
   abstract write(bytes: Uint8Array, taken?: () => void): void;
   /** Sends the transport's own sign of life; the peer's answer counts as inbound. */

@@ -21,7 +21,8 @@ export interface RenewalOptions {
   readonly sessions: Pick<Sessions, 'update'>;
 }
 
-type Renewed = Refusal | { readonly expiresAt: number | null };
+/** `resume` stands for the renewed session, on transports whose clients come back by such a proof. */
+type Renewed = Refusal | { readonly expiresAt: number | null; readonly resume?: string };
 
 /**
  * `$auth` on a live session: the same user gets a new expiry and new claims. A failure is an error reply and the old session
@@ -64,7 +65,8 @@ export class Renewal {
     this.#options.expiry.watch(connection);
     this.#options.sessions.update(connection);
     await this.#leaveForbidden(connection);
-    return { expiresAt: session.expiresAt ?? null };
+    const { proof } = connection;
+    return { expiresAt: session.expiresAt ?? null, ...(proof !== undefined && { resume: proof }) };
   }
 
   // A live connection is no place to guess from: nobody's own credential is wrong so often.

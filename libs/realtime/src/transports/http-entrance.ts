@@ -62,7 +62,7 @@ export class HttpEntrance {
       },
       welcomed: ({ connection }) => {
         // Without a channel that has a history no other id may ever come.
-        if (needsProof) connection.sendFramed(wire.idMark(), { frames: 0 });
+        connection.tellProof();
         void this.#subscribe(connection, wanted);
       },
     });

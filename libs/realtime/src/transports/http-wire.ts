@@ -30,6 +30,10 @@ export abstract class HttpWire extends Wire {
     return this.#proof();
   }
 
+  override proofMark(): Uint8Array | undefined {
+    return this.id.proof() === '' ? undefined : this.idMark();
+  }
+
   pause(): void {
     this.paused = true;
   }
