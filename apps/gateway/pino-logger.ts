@@ -42,6 +42,8 @@ export class PinoLogger implements LoggerService {
 
   // Nest appends the context last, and before it the stack of an error.
   #write(level: Level, message: unknown, rest: unknown[]): void {
+    // One per handshake: where it isn't kept it costs nothing.
+    if (!this.#pino.isLevelEnabled(level)) return;
     const context = rest.at(-1);
     const stack = rest.length > 1 && typeof rest[0] === 'string' ? { stack: rest[0] } : {};
     const fields = { ...(typeof context === 'string' && { context }), ...stack };
