@@ -89,6 +89,7 @@ describe.each(['memory', 'redis'] as const)('the presence of channels in %s', (d
     const room = newRoom();
     const ann = await app.connect('ann');
     await watch(ann, room);
+    await vi.waitFor(() => expect(story(ann)).toEqual(['$join ann']), SOON);
     const [phone, laptop] = [await app.connect('bob'), await other.connect('bob')];
     await phone.request('$subscribe', { channel: room });
     await laptop.request('$subscribe', { channel: room });
@@ -103,6 +104,7 @@ describe.each(['memory', 'redis'] as const)('the presence of channels in %s', (d
     const room = newRoom();
     const ann = await app.connect('ann');
     await watch(ann, room);
+    await vi.waitFor(() => expect(story(ann)).toEqual(['$join ann']), SOON);
     const bob = await other.connect('bob');
     await bob.request('$subscribe', { channel: room });
     await vi.waitFor(async () => expect(await membersOf(room)).toEqual(['ann 1', 'bob 1']), SOON);

@@ -1,4 +1,5 @@
 import type { Position } from '@aerie/protocol';
+import type { Checked } from '../check-rounds.js';
 import type { History, HistoryChannel, HistoryEntry, HistoryPage } from './history.js';
 import { withOffset } from './offset-frame.js';
 import { SharedTail } from './shared-tail.js';
@@ -25,7 +26,7 @@ const PAGE_BYTES = 512 * 1024;
  * goes on; a later one means that something was missed, which is then read, once, while live frames wait. What can't be
  * read any more is told as a loss. So members see no gap that they are not told of.
  */
-export class ChannelCursor {
+export class ChannelCursor implements Checked {
   readonly #options: ChannelCursorOptions;
   readonly #waiting = new WaitingFrames();
   #at: Position | undefined;
@@ -34,7 +35,6 @@ export class ChannelCursor {
   /** Not known to be where the channel is: before it is opened, while it reads, and after a reading that failed. */
   #behind = true;
   #closed = false;
-  /** Whether a frame came since somebody looked. */
   active = false;
 
   constructor(options: ChannelCursorOptions) {
@@ -46,7 +46,12 @@ export class ChannelCursor {
     return this.#at;
   }
 
-  /** Whether a reading failed and should be tried again. */
+  /** Whether it was opened: a check would do that too, and nobody would be told. */
+  get isReady(): boolean {
+    return this.#at !== undefined;
+  }
+
+  /** A reading failed. */
   get isStuck(): boolean {
     return this.#behind && this.#reading === undefined && this.#at !== undefined;
   }
@@ -81,7 +86,6 @@ export class ChannelCursor {
     else if (!this.isStuck) this.#waiting.add(live);
   }
 
-  /** Compares with where the channel is, and reads on if that is elsewhere. */
   async check(): Promise<void> {
     const { store, channel, limits } = this.#options;
     if (this.#behind) return this.catchUp();

@@ -1,7 +1,6 @@
 import type { Position } from '@aerie/protocol';
-import { Logger } from '@nestjs/common';
+import { CheckRounds } from '../check-rounds.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
-import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { LocalFanout } from '../publishing/local-fanout.js';
 import type { StallGate } from '../sessions/stall-gate.js';
 import { ChannelCursor } from './channel-cursor.js';
@@ -9,15 +8,6 @@ import type { ChannelHistories } from './channel-histories.js';
 import type { History, HistoryLimits } from './history.js';
 import type { ResyncNotices } from './resync-notices.js';
 import type { LiveFrame } from './waiting-frames.js';
-
-const TICK_MS = 500;
-/** A channel that brought nothing for so long is compared with its history. */
-const IDLE_MS = 40_000;
-/** After a gap of the backplane every channel is compared, within so long. */
-const GAP_SPREAD_MS = 1_000;
-const RETRY_MS = 2_000;
-/** Comparisons at a time. */
-const BATCH = 500;
 
 export interface NodeCursorsOptions {
   readonly histories: ChannelHistories;
@@ -27,29 +17,21 @@ export interface NodeCursorsOptions {
   readonly gate: Pick<StallGate, 'passed'>;
 }
 
-interface Followed {
-  readonly cursor: ChannelCursor;
-  /** When to compare it with its history. */
-  dueAt: number;
-}
-
 /**
  * The cursors of this node: one for each channel with a history that it listens to. A frame that comes shows a gap by itself;
  * channels where none comes are compared with their histories every 40 s, and all of them soon after a gap of the backplane.
  */
 export class NodeCursors {
   readonly #options: NodeCursorsOptions;
-  readonly #logger = new Logger('AerieHistory');
-  readonly #followed = new Map<string, Followed>();
-  #timer: NodeJS.Timeout | undefined;
-  #checking = false;
+  readonly #cursors = new Map<string, ChannelCursor>();
+  readonly #rounds = new CheckRounds('AerieHistory');
 
   constructor(options: NodeCursorsOptions) {
     this.#options = options;
   }
 
   get(channel: string): ChannelCursor | undefined {
-    return this.#followed.get(channel)?.cursor;
+    return this.#cursors.get(channel);
   }
 
   /**
@@ -67,8 +49,11 @@ export class NodeCursors {
   }
 
   release(channel: string): void {
-    this.get(channel)?.close();
-    this.#followed.delete(channel);
+    const cursor = this.get(channel);
+    if (cursor === undefined) return;
+    cursor.close();
+    this.#cursors.delete(channel);
+    this.#rounds.remove(cursor);
   }
 
   /** Takes a frame that came with a position. */
@@ -80,16 +65,11 @@ export class NodeCursors {
 
   /** The backplane may have missed something. */
   gap(): void {
-    const now = performance.now();
-    for (const followed of this.#followed.values()) {
-      followed.cursor.active = false;
-      followed.dueAt = now + Math.random() * GAP_SPREAD_MS;
-    }
+    this.#rounds.gap();
   }
 
   close(): void {
-    clearInterval(this.#timer);
-    for (const channel of this.#followed.keys()) this.release(channel);
+    for (const channel of this.#cursors.keys()) this.release(channel);
   }
 
   #add(channel: string, limits: HistoryLimits): ChannelCursor {
@@ -102,8 +82,8 @@ export class NodeCursors {
       lost: (loss) => this.#tell(channel, cursor, loss),
       healed: () => metrics.heals.inc(),
     });
-    this.#followed.set(channel, { cursor, dueAt: idleUntil(performance.now()) });
-    this.#timer ??= setInterval(() => void this.#round(), TICK_MS).unref();
+    this.#cursors.set(channel, cursor);
+    this.#rounds.add(cursor);
     return cursor;
   }
 
@@ -126,48 +106,4 @@ export class NodeCursors {
   #tell(channel: string, cursor: ChannelCursor, reason: string): void {
     this.#options.notices.begin(channel, reason, (): Position | undefined => cursor.position);
   }
-
-  async #round(): Promise<void> {
-    if (this.#checking) return;
-    this.#checking = true;
-    for (let due = this.#due(); due.length > 0; due = this.#due())
-      await Promise.all(due.map((followed) => this.#check(followed)));
-    this.#checking = false;
-  }
-
-  #due(): readonly Followed[] {
-    const now = performance.now();
-    const due: Followed[] = [];
-    for (const followed of this.#followed.values()) {
-      const { cursor } = followed;
-      if (cursor.isStuck) followed.dueAt = Math.min(followed.dueAt, retryAt(now));
-      else if (cursor.active) followed.dueAt = idleUntil(now);
-      cursor.active = false;
-      const isDue = cursor.position !== undefined && followed.dueAt <= now;
-      if (isDue && due.length < BATCH) due.push(followed);
-    }
-    return due;
-  }
-
-  async #check(followed: Followed): Promise<void> {
-    try {
-      await followed.cursor.check();
-      followed.dueAt = idleUntil(performance.now());
-    } catch (error) {
-      if (!(error instanceof BackplaneUnavailable))
-        this.#logger.error(
-          'a channel could not be checked',
-          error instanceof Error ? error.stack : undefined,
-        );
-      followed.dueAt = retryAt(performance.now());
-    }
-  }
-}
-
-function idleUntil(now: number): number {
-  return now + IDLE_MS * (0.75 + Math.random() / 4);
-}
-
-function retryAt(now: number): number {
-  return now + RETRY_MS * (0.5 + Math.random() / 2);
 }

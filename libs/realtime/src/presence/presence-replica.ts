@@ -28,8 +28,6 @@ export class PresenceReplica {
   #version = 0;
   #waiting: AnnouncedChange[] | undefined;
   #reading: Promise<boolean> | undefined;
-  /** Whether a change came since this was last set to false. */
-  active = false;
 
   constructor(channel: string, store: Pick<PresenceStore, 'page'>) {
     this.channel = channel;
@@ -56,7 +54,6 @@ export class PresenceReplica {
 
   /** `next`: it is part of what is known now. `old`: it was. `gap`: changes before it are missing, read anew. */
   apply(change: AnnouncedChange): 'next' | 'old' | 'waits' | 'gap' {
-    this.active = true;
     if (this.#waiting !== undefined) {
       if (this.#waiting.length < MOST_WAITING) this.#waiting.push(change);
       return 'waits';
