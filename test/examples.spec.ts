@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openClient, type TestClient } from '@aerie/realtime/testing';
 import { ensurePythonWithWebSockets } from '../scripts/python-websockets.mjs';
+import { freePort } from './support/free-port.js';
 import { type RunningGateway, startGateway } from './support/gateway.js';
-import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.js';
+import { type ProxyMode, startTcpProxy, type TcpProxy } from './support/tcp-proxy.js';
 
 const EXAMPLES = fileURLToPath(new URL('../examples/', import.meta.url));
 const WAIT = { timeout: 20_000, interval: 20 };
@@ -15,17 +16,19 @@ const UNCONFIGURED = { NODE_ENV: '', AUTH_JWT_SECRET: '', AUTH_COOKIE_NAME: '', 
 
 let gateway: RunningGateway;
 let proxy: TcpProxy;
+let grpcProxy: TcpProxy;
 let speaker: TestClient;
 
 beforeAll(async () => {
-  gateway = await startGateway(UNCONFIGURED);
-  proxy = await startTcpProxy(gateway.port);
+  const grpcPort = await freePort();
+  gateway = await startGateway({ ...UNCONFIGURED, GRPC_PORT: String(grpcPort) });
+  [proxy, grpcProxy] = await Promise.all([startTcpProxy(gateway.port), startTcpProxy(grpcPort)]);
   speaker = await openClient(gateway.ws(), { token: await devToken('speaker') });
   await speaker.frame('$welcome');
 });
 afterAll(async () => {
   speaker?.socket.terminate();
-  await proxy?.close();
+  await Promise.all([proxy?.close(), grpcProxy?.close()]);
   await gateway?.stop();
 });
 
@@ -54,6 +57,11 @@ const PROGRAMS: Readonly<Record<string, Example>> = {
     connected: /^say {"text":"node is here"}$/m,
     counts: /^say (\d+)$/gm,
   },
+  'examples/grpc': {
+    command: (_url, channel) => [process.execPath, `${EXAMPLES}grpc/client.mjs`, channel],
+    connected: /^connected as grpc$/m,
+    counts: /^say (\d+)$/gm,
+  },
   'examples/curl': {
     command: (_url, channel) => [`${EXAMPLES}curl/sse.sh`, channel],
     connected: /\$subscribed/,
@@ -66,7 +74,8 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, { command, connected, count
     const channel = `public:${name.replace('/', '-')}`;
     const url = `http://127.0.0.1:${proxy.port}`;
     const [file = '', ...args] = command(url, channel);
-    const child = spawn(file, args, { env: { ...process.env, AERIE_URL: url }, stdio: 'pipe' });
+    const env = { ...process.env, AERIE_URL: url, AERIE_GRPC: `127.0.0.1:${grpcProxy.port}` };
+    const child = spawn(file, args, { env, stdio: 'pipe' });
     const exited = once(child, 'exit');
     let output = '';
     let faults = '';
@@ -77,10 +86,10 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, { command, connected, count
       await vi.waitFor(() => expect(output, faults).toMatch(connected), WAIT);
       await say(channel, 1, 2);
       await vi.waitFor(() => expect(seen(), output + faults).toEqual([1, 2]), WAIT);
-      proxy.setMode('cut');
+      setMode('cut');
       await vi.waitFor(async () => expect(await connections()).toBe(1), WAIT);
       await say(channel, 3, 4);
-      proxy.setMode('pass');
+      setMode('pass');
       await vi.waitFor(() => expect(seen(), output + faults).toEqual([1, 2, 3, 4]), WAIT);
       await say(channel, 5);
       await vi.waitFor(() => expect(seen(), output + faults).toEqual([1, 2, 3, 4, 5]), WAIT);
@@ -88,11 +97,15 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, { command, connected, count
       expect(await exited, output + faults).toEqual([0, null]);
       expect(output).not.toMatch(/are lost/);
     } finally {
-      proxy.setMode('pass');
+      setMode('pass');
       child.kill('SIGKILL');
     }
   });
 });
+
+function setMode(mode: ProxyMode): void {
+  for (const one of [proxy, grpcProxy]) one.setMode(mode);
+}
 
 async function say(channel: string, ...data: number[]): Promise<void> {
   for (const datum of data) {

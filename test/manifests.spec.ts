@@ -263,10 +263,12 @@ describe('docker-compose.yml', () => {
 
 describe('deploy/nginx', () => {
   const configuration = read('deploy/nginx/nginx.conf').replaceAll(/#.*$/gm, '');
+  const grpc = read('deploy/nginx/grpc.conf');
 
-  it('waits longer than a heartbeat takes', () => {
+  it.each(['proxy', 'grpc'])('waits longer than a heartbeat takes (%s)', (kind) => {
     const { intervalMs, timeoutMs } = readEnv({}).heartbeat;
-    const seconds = Number(/proxy_read_timeout (\d+)s;/.exec(configuration)?.[1]);
+    const waits = new RegExp(`${kind}_read_timeout (\\d+)s;`);
+    const seconds = Number(waits.exec(configuration + grpc)?.[1]);
     expect(seconds * 1_000).toBeGreaterThan(intervalMs + timeoutMs);
   });
 

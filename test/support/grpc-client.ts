@@ -28,7 +28,7 @@ type Done = (error: ServiceError | null, reply: Fields) => void;
 
 /** The methods of all our services, on one client. */
 export interface Stub extends Client {
-  Connect(metadata: Metadata): ClientDuplexStream<Fields, Fields>;
+  Connect(metadata: Metadata, options: CallOptions): ClientDuplexStream<Fields, Fields>;
   Publish(request: Fields, metadata: Metadata, done: Done): unknown;
   Check(request: Fields, metadata: Metadata, options: CallOptions, done: Done): unknown;
   Watch(request: Fields): ClientReadableStream<Fields>;
@@ -42,10 +42,14 @@ const definitions = loadPackageDefinition(
 );
 
 /** A client of one service, by its full name. */
-export function stub(address: string, service: string): Stub {
+export function stub(
+  address: string,
+  service: string,
+  secured: ChannelCredentials = credentials.createInsecure(),
+): Stub {
   let found: unknown = definitions;
   for (const part of service.split('.')) found = (found as Fields)[part];
-  return new (found as StubType)(address, credentials.createInsecure());
+  return new (found as StubType)(address, secured);
 }
 
 /** One reply, or the error that the call ended with. */
@@ -61,6 +65,12 @@ export function metadata(fields: Readonly<Record<string, string>>): Metadata {
   return made;
 }
 
+export interface GrpcConnectionOptions {
+  /** Default: no TLS. */
+  readonly secured?: ChannelCredentials;
+  readonly deadlineMs?: number;
+}
+
 /** A connection by gRPC, and all that came by it. */
 export class GrpcConnection {
   readonly frames: Fields[] = [];
@@ -69,9 +79,14 @@ export class GrpcConnection {
   readonly #client: Stub;
   #ids = 0;
 
-  constructor(address: string, fields: Readonly<Record<string, string>>) {
-    this.#client = stub(address, 'aerie.v1.Realtime');
-    this.call = this.#client.Connect(metadata(fields));
+  constructor(
+    address: string,
+    fields: Readonly<Record<string, string>>,
+    { secured, deadlineMs }: GrpcConnectionOptions = {},
+  ) {
+    this.#client = stub(address, 'aerie.v1.Realtime', secured);
+    const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+    this.call = this.#client.Connect(metadata(fields), options);
     this.call.on('data', (frame: Fields) => this.frames.push(frame));
     this.call.on('status', (status: StatusObject) => (this.status = status));
     this.call.on('error', () => undefined);

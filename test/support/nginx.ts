@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureNginx } from '../../scripts/nginx.mjs';
+import type { Certificate } from './certificate.js';
 import { endWithSpec } from './ending.js';
 import { freePort } from './free-port.js';
 
 const DEPLOYED = fileURLToPath(new URL('../../deploy/nginx/nginx.conf', import.meta.url));
+const DEPLOYED_GRPC = fileURLToPath(new URL('../../deploy/nginx/grpc.conf', import.meta.url));
 const READY_WITHIN_MS = 10_000;
 
 /** What somebody writes who has read nothing of ours: HTTP/1.0 to the upstream, no upgrade, buffers. */
@@ -45,18 +47,33 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
+/** gRPC beside the rest, by deploy/nginx/grpc.conf: twice, without TLS and with it. */
+export interface GrpcBehindNginx {
+  /** Of the gateways, on 127.0.0.1. */
+  readonly upstreams: readonly number[];
+  readonly port: number;
+  readonly tlsPort: number;
+  readonly certificate: Certificate;
+  /** Longest silence of a gateway. Seconds, default as deployed. */
+  readonly readTimeoutS?: number;
+}
+
 /** A real nginx in front of gateways on these ports of 127.0.0.1. */
 export async function startNginx(
   configuration: NginxConfiguration,
   upstreams: readonly number[],
+  grpc?: GrpcBehindNginx,
 ): Promise<Nginx> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'aerie-nginx-'));
   // As root it starts workers of another user, who have their temporary files in there.
   await chmod(folder, 0o755);
-  await writeFile(join(folder, 'nginx.conf'), adapted(await textOf(configuration), folder, port));
+  const text = adapted(await textOf(configuration), folder, port);
+  const wanted = grpc === undefined ? text : text.replace('# include grpc.conf;', 'include grpc.conf;');
+  await writeFile(join(folder, 'nginx.conf'), wanted);
   const servers = upstreams.map((upstream) => `server 127.0.0.1:${upstream} max_fails=0;\n`);
   await writeFile(join(folder, 'upstream.conf'), servers.join(''));
+  if (grpc !== undefined) await writeGrpc(folder, grpc);
   // A pipe of Node's is a socket, which can't be opened as /dev/stdout.
   const log = await open(join(folder, 'log'), 'a');
   const child = spawn(
@@ -81,6 +98,20 @@ export async function startNginx(
   };
   await untilReady(nginx, () => child.exitCode === null);
   return nginx;
+}
+
+async function writeGrpc(folder: string, grpc: GrpcBehindNginx): Promise<void> {
+  const { upstreams, port, tlsPort, certificate, readTimeoutS } = grpc;
+  await writeFile(join(folder, 'tls.key'), certificate.key);
+  await writeFile(join(folder, 'tls.crt'), certificate.cert);
+  const text = await readFile(DEPLOYED_GRPC, 'utf8');
+  const servers = upstreams.map((upstream) => `server 127.0.0.1:${upstream} max_fails=0;`);
+  const tls = `listen 127.0.0.1:${tlsPort} ssl http2; ssl_certificate tls.crt; ssl_certificate_key tls.key;`;
+  const adaptedText = text
+    .replace(/server 127.0.0.1:.*;/, servers.join('\n'))
+    .replace(/listen 8081 (.*;)/, `listen 127.0.0.1:${port} $1\n${tls}`)
+    .replace(/(grpc_read_timeout) (\d+)s;/, (_line, name, seconds) => `${name} ${readTimeoutS ?? seconds}s;`);
+  await writeFile(join(folder, 'grpc.conf'), adaptedText);
 }
 
 async function textOf(configuration: NginxConfiguration): Promise<string> {
