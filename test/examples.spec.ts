@@ -67,14 +67,20 @@ const PROGRAMS: Readonly<Record<string, Example>> = {
     connected: /\$subscribed/,
     counts: /"event":"say".*"data":(\d+)/g,
   },
+  'examples/curl/events': {
+    command: (_url, channel) => [`${EXAMPLES}curl/events.sh`, channel],
+    connected: /"epoch"/,
+    counts: /"data":(\d+)/g,
+  },
 };
 
 describe.each(Object.entries(PROGRAMS))('%s', (name, { command, connected, counts }) => {
   it('follows a channel, goes on without loss after its connection was cut, and ends with 0', async () => {
-    const channel = `public:${name.replace('/', '-')}`;
+    const channel = `public:${name.replaceAll('/', '-')}`;
     const url = `http://127.0.0.1:${proxy.port}`;
     const [file = '', ...args] = command(url, channel);
-    const env = { ...process.env, AERIE_URL: url, AERIE_GRPC: `127.0.0.1:${grpcProxy.port}` };
+    const addresses = { AERIE_URL: url, AERIE_GRPC: `127.0.0.1:${grpcProxy.port}` };
+    const env = { ...process.env, ...addresses, AERIE_EVERY: '0.1' };
     const child = spawn(file, args, { env, stdio: 'pipe' });
     const exited = once(child, 'exit');
     let output = '';

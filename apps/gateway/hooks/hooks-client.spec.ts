@@ -78,6 +78,13 @@ describe('a call', () => {
     });
   });
 
+  it('names no connection where a plain request asks', async () => {
+    const { connection: _, ...visit } = request;
+    await client().subscribe(visit);
+    const { body } = calls[0] as Call;
+    expect([body['hook'], body['channel'], 'connection' in body]).toEqual(['subscribe', 'room:7', false]);
+  });
+
   it('reuses connections', async () => {
     let connections = 0;
     server.on('connection', () => (connections += 1));

@@ -107,5 +107,5 @@ export class HooksClient {
 }
 
 function channelDetails({ connection, channel, params }: ChannelRequest): HookDetails {
-  return { connection: connection.id, channel, params };
+  return { ...(connection && { connection: connection.id }), channel, params };
 }

@@ -123,9 +123,11 @@ export interface PublishReply extends Partial<Position> {
   readonly channel: string;
 }
 
-/** Reply to `$history`: publications, oldest first; the position is the channel's. */
+/** Reply to `$history`, and body of `GET /events`: publications, oldest first; the position is the channel's. */
 export interface HistoryReply extends Position {
   readonly channel: string;
+  /** Where a position was asked from: whether the publications go on from there. */
+  readonly recovered?: boolean;
   readonly publications: readonly PublicationFrame[];
 }
 

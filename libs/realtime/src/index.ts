@@ -34,6 +34,7 @@ export { SessionAuthentication } from './handshake/session-authentication.js';
 export { RefusedException, SessionGuard } from './handshake/session.guard.js';
 export { TicketStore } from './handshake/ticket-store.js';
 export { Tickets } from './handshake/tickets.js';
+export { Visitor } from './handshake/visitor.js';
 export type { HistoryOutcome, PageRequest } from './history/channel-histories.js';
 export {
   type Append,

@@ -37,6 +37,7 @@ import { SessionGuard } from './handshake/session.guard.js';
 import { ticketRoute } from './handshake/ticket.route.js';
 import { Tickets } from './handshake/tickets.js';
 import { BackplaneWatch } from './health/backplane-watch.js';
+import { ChannelHistories } from './history/channel-histories.js';
 import { History } from './history/history.js';
 import { NodeCursors } from './history/node-cursors.js';
 import { Recovery } from './history/recovery.js';
@@ -77,6 +78,8 @@ const EXPORTS = [
   Backplane,
   BackplaneWatch,
   Caller,
+  ChannelAccess,
+  ChannelHistories,
   ChannelMessages,
   ClientAddress,
   ConnectionRegistry,
@@ -184,7 +187,7 @@ export class RealtimeModule implements OnModuleInit, OnApplicationBootstrap, OnA
     const decorated = decoratedChannels({
       modules: this.#get(ModulesContainer),
       contexts: this.#get(ExternalContextCreator),
-      clientOf: (connection) => transport.clientOf(connection),
+      clientOf: ({ connection, visitor }) => visitor ?? (connection && transport.clientOf(connection)),
     });
     for (const rule of [...(this.#options.channels ?? []), ...decorated]) rules.add(rule);
   }

@@ -1,5 +1,6 @@
 import type { Connection } from '../connections/connection.js';
 import type { Session } from '../connections/session.js';
+import type { Visitor } from '../handshake/visitor.js';
 import type { HistoryLimits } from '../history/history.js';
 import type { SlowPolicy } from '../publishing/local-fanout.js';
 import type { Refusal } from '../refusal.js';
@@ -15,13 +16,17 @@ export interface ChannelOptions {
 
 export interface ChannelRequest {
   readonly session: Session;
-  readonly connection: Connection;
+  /** Undefined where a plain request asks, which has none: then there is a visitor. */
+  readonly connection?: Connection;
+  readonly visitor?: Visitor;
   readonly channel: string;
   /** What the pattern's `{name}` segments matched. */
   readonly params: Readonly<Record<string, string>>;
 }
 
 export interface PublishRequest extends ChannelRequest {
+  /** Only connections publish. */
+  readonly connection: Connection;
   readonly event: string;
   readonly data: unknown;
 }

@@ -74,7 +74,7 @@ async function rulesOf(...providers: Provider[]): Promise<readonly ChannelRule[]
   return decoratedChannels({
     modules: context.get(ModulesContainer),
     contexts: context.get(ExternalContextCreator),
-    clientOf: (connection) => connection,
+    clientOf: ({ connection }) => connection,
   });
 }
 

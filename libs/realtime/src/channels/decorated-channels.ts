@@ -1,7 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/internal';
 import { type ExternalContextCreator, MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import type { Connection } from '../connections/connection.js';
 import { Refusal } from '../refusal.js';
 import {
   ANY_EVENT,
@@ -11,7 +10,7 @@ import {
   ON_PUBLISH_METADATA,
   ON_SUBSCRIBE_METADATA,
 } from './channel.decorator.js';
-import type { ChannelRule } from './channel-rule.js';
+import type { ChannelRequest, ChannelRule } from './channel-rule.js';
 
 /** Client, data, channel arguments, and the pattern: what Nest's contexts index. */
 type Run = (
@@ -22,7 +21,7 @@ export interface DecoratedChannelSources {
   readonly modules: ModulesContainer;
   readonly contexts: ExternalContextCreator;
   /** What guards and parameter decorators get as their client. */
-  readonly clientOf: (connection: Connection) => unknown;
+  readonly clientOf: (asker: Pick<ChannelRequest, 'connection' | 'visitor'>) => unknown;
 }
 
 /** The rules that the application's `@Channel` classes make. Throws for a request-scoped class, and for two methods of one event. */
@@ -61,13 +60,15 @@ function ruleOf(
   return {
     pattern: metadata.pattern,
     ...metadata.options,
-    maySubscribe: async ({ connection, channel, params }) => {
-      const verdict = await subscribe?.(clientOf(connection), undefined, { channel, params }, channel);
+    maySubscribe: async (request) => {
+      const { channel, params } = request;
+      const verdict = await subscribe?.(clientOf(request), undefined, { channel, params }, channel);
       return verdict instanceof Refusal ? verdict : verdict === true;
     },
-    mayPublish: async ({ connection, channel, params, event, data }) => {
+    mayPublish: async (request) => {
+      const { channel, params, event, data } = request;
       const run = publish.get(event) ?? publish.get(ANY_EVENT);
-      const published = await run?.(clientOf(connection), data, { channel, params, event }, event);
+      const published = await run?.(clientOf(request), data, { channel, params, event }, event);
       if (published instanceof Refusal) return published;
       return published === undefined ? false : { data: published };
     },

@@ -1,6 +1,7 @@
 import type { Close, Position } from '@aerie/protocol';
 
-export type Transport = 'websocket' | 'sse' | 'long-polling' | 'grpc';
+/** By which way somebody comes. `short-polling` is requests alone: none of them is a connection. */
+export type Transport = 'websocket' | 'sse' | 'long-polling' | 'short-polling' | 'grpc';
 
 /** How a transport wraps payloads. Connections with the same framing share the framed bytes of a publication. */
 export interface Framing {

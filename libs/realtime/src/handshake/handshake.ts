@@ -31,6 +31,8 @@ export interface HandshakeAttempt {
   readonly dryRun?: boolean;
   /** What an earlier connection was given to come back with. */
   readonly proof?: string | undefined;
+  /** It opens no connection: it takes no place and needs none. */
+  readonly isVisit?: boolean;
   /** The client has no way to send a first message: without a credential it is refused. */
   readonly isSilent?: boolean;
 }
@@ -69,6 +71,7 @@ export class Handshake {
 
   /** Everything up to the upgrade, within 10 s in total. */
   async admit(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
+    if (attempt.isVisit === true) return this.closed() ?? within(TOTAL_MS, this.#steps(attempt), tookTooLong);
     const noRoom = this.#capacity();
     if (noRoom !== undefined) return noRoom;
     const place = this.#options.admission.hold();
@@ -127,7 +130,12 @@ export class Handshake {
 
   /** The last look, in the step that registers: the door may have closed, or the user's places been taken, meanwhile. */
   admits(session: Session): Refusal | undefined {
-    return this.closed() ?? this.#revoked(session) ?? this.#userLimit(session);
+    return this.admitsVisit(session) ?? this.#userLimit(session);
+  }
+
+  /** The same for who takes nobody's place. */
+  admitsVisit(session: Session): Refusal | undefined {
+    return this.closed() ?? this.#revoked(session);
   }
 
   /** The door may have closed while the address was looked up: nobody is let into quarantine any more. */
@@ -175,12 +183,14 @@ export class Handshake {
   }
 
   async #identify(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
-    const { request, dryRun = false, proof, isSilent = false } = attempt;
+    const { request, dryRun = false, proof, isSilent = false, isVisit = false } = attempt;
     const mayWait = this.#options.firstMessage && !isSilent;
     if (mayWait && !this.#options.authentication.hasCredential(request)) return { quarantine: true };
     const session = await this.#options.sessionGuard.admit(request, { dryRun, proof });
     if (session instanceof Refusal) return session;
-    return (await this.#guards(attempt)) ?? (await this.letsIn(session, dryRun)) ?? { session };
+    const refusal = await this.#guards(attempt);
+    if (refusal !== undefined || isVisit) return refusal ?? { session };
+    return (await this.letsIn(session, dryRun)) ?? { session };
   }
 
   #guards({ guards, request, response }: HandshakeAttempt): Promise<Refusal | undefined> {

@@ -142,7 +142,7 @@ describe('CORS headers', () => {
       vary: 'Origin',
       'access-control-allow-origin': 'https://app.example.com:443',
       'access-control-allow-credentials': 'true',
-      'access-control-expose-headers': 'Retry-After',
+      'access-control-expose-headers': 'ETag, Retry-After',
     });
   });
 

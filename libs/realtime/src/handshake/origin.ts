@@ -42,7 +42,7 @@ export class OriginPolicy {
       vary: 'Origin',
       'access-control-allow-origin': origin,
       'access-control-allow-credentials': 'true',
-      'access-control-expose-headers': 'Retry-After',
+      'access-control-expose-headers': 'ETag, Retry-After',
     };
   }
 

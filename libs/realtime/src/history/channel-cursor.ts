@@ -164,7 +164,7 @@ export class ChannelCursor implements Checked {
 }
 
 /** Whether a page that was read behind a position goes on from there. */
-function continues({ epoch, offset, entries }: HistoryPage, at: Position): boolean {
+export function continues({ epoch, offset, entries }: HistoryPage, at: Position): boolean {
   if (epoch !== at.epoch || offset < at.offset) return false;
   return offset === at.offset || entries[0]?.offset === at.offset + 1;
 }

@@ -42,7 +42,7 @@ describe('a cross-origin route', () => {
     expect(headers.get('access-control-allow-origin')).toBe(ALLOWED);
     expect(headers.get('access-control-allow-methods')).toBe('POST, OPTIONS');
     expect(headers.get('access-control-allow-headers')).toBe(
-      'Authorization, Content-Type, Last-Event-ID, Aerie-Connection, Aerie-Resume',
+      'Authorization, Content-Type, If-None-Match, Last-Event-ID, Aerie-Connection, Aerie-Resume',
     );
   });
 

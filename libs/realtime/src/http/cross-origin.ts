@@ -3,7 +3,8 @@ import { Refusal } from '../refusal.js';
 import type { RouteOutcome } from './route.js';
 
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
-const ALLOWED_HEADERS = 'Authorization, Content-Type, Last-Event-ID, Aerie-Connection, Aerie-Resume';
+const ALLOWED_HEADERS =
+  'Authorization, Content-Type, If-None-Match, Last-Event-ID, Aerie-Connection, Aerie-Resume';
 
 /** What the edge asks about origins; `OriginPolicy` of the handshake answers. */
 export interface CrossOrigin {

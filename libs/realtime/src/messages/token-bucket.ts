@@ -18,4 +18,11 @@ export class TokenBucket {
     this.#tokens -= cost;
     return this.#tokens >= 0;
   }
+
+  /** Takes `cost` tokens, or none if there are not enough. */
+  takeIfThere(cost: number): boolean {
+    if (this.take(cost)) return true;
+    this.#tokens += cost;
+    return false;
+  }
 }

@@ -106,6 +106,11 @@ export class RealtimeMetrics implements OnApplicationShutdown {
   readonly #handshakes = this.#labelled('aerie_handshakes_total', 'Handshakes by outcome', 'outcome');
   readonly #errors = this.#labelled('aerie_message_errors_total', 'Error replies by code', 'code');
   readonly #publications = this.#labelled('aerie_publications_total', 'Publications by outcome', 'outcome');
+  readonly #shortPolls = this.#labelled(
+    'aerie_short_polls_total',
+    'Answered requests for a channel’s history, by outcome',
+    'outcome',
+  );
   readonly #recoveries = this.#labelled(
     'aerie_recoveries_total',
     'Subscriptions that came with a position, by outcome',
@@ -140,6 +145,11 @@ export class RealtimeMetrics implements OnApplicationShutdown {
   /** One subscription that came with a position. */
   recovery(outcome: RecoveryOutcome): void {
     this.#recoveries.inc(outcome);
+  }
+
+  /** One request for a channel's history that was answered: with a page, or with nothing as the client has it all. */
+  shortPoll(outcome: 'read' | 'unchanged'): void {
+    this.#shortPolls.inc(outcome);
   }
 
   publication(outcome: PublicationOutcome): void {

@@ -1,5 +1,6 @@
 import { type DynamicModule, type FactoryProvider, Module } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { ChannelAccess } from '../channels/channel-access.js';
 import { ChannelMessages } from '../channels/channel-messages.js';
 import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
@@ -9,7 +10,10 @@ import { HandshakeLog } from '../handshake/handshake-log.js';
 import { OriginPolicy } from '../handshake/origin.js';
 import { ResumeProofs } from '../handshake/resume-proofs.js';
 import { SessionAuthentication } from '../handshake/session-authentication.js';
+import { ChannelHistories } from '../history/channel-histories.js';
 import { HttpEdge } from '../http/http-edge.js';
+import { UserBudgets } from '../messages/user-budgets.js';
+import { RealtimeMetrics } from '../metrics/meter.js';
 import { NodeCalls } from '../publishing/node-calls.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Sessions } from '../sessions/sessions.js';
@@ -20,6 +24,7 @@ import { HttpDoor } from './http-door.js';
 import { HttpEntrance } from './http-entrance.js';
 import { HttpLinks } from './http-links.js';
 import { LongPolling } from './long-polling/long-polling.js';
+import { ShortPolling } from './short-polling/short-polling.js';
 import { SseTransport } from './sse/sse-transport.js';
 import { TransportRoutes } from './transport-routes.js';
 import {
@@ -100,20 +105,38 @@ const longPolling: FactoryProvider<LongPolling> = {
   ) => new LongPolling({ door: entry, entrance: inside, links: held, caller, admission }),
 };
 
+const shortPolling: FactoryProvider<ShortPolling> = {
+  provide: ShortPolling,
+  inject: [REALTIME_OPTIONS, HttpDoor, ChannelAccess, ChannelHistories, RealtimeMetrics],
+  useFactory: (
+    options: RealtimeOptions,
+    entry: HttpDoor,
+    access: ChannelAccess,
+    histories: ChannelHistories,
+    metrics: RealtimeMetrics,
+  ) => {
+    const { messagesPerSecond, messagesBurst: burst } = limitsOf(options);
+    const budgets = new UserBudgets({ messagesPerSecond, burst });
+    return new ShortPolling({ door: entry, access, histories, budgets, metrics });
+  },
+};
+
 const routes: FactoryProvider<TransportRoutes> = {
   provide: TransportRoutes,
-  inject: [REALTIME_TRANSPORTS_OPTIONS, HttpEdge, Upstream, SseTransport, LongPolling],
+  inject: [REALTIME_TRANSPORTS_OPTIONS, HttpEdge, Upstream, SseTransport, LongPolling, ShortPolling],
   useFactory: (
     { prefix = '', ...on }: RealtimeTransportsOptions,
     edge: HttpEdge,
     sends: Upstream,
     streams: SseTransport,
     polls: LongPolling,
+    reads: ShortPolling,
   ) =>
     new TransportRoutes(edge, [
       sends.route(`${prefix}/send`),
       ...(on.sse === false ? [] : [streams.route(`${prefix}/sse`)]),
       ...(on.longPolling === false ? [] : polls.routes(`${prefix}/poll`)),
+      ...(on.shortPolling === false ? [] : [reads.route(`${prefix}/events`)]),
     ]),
 };
 
@@ -140,7 +163,7 @@ export class RealtimeTransportsModule {
     return {
       module: RealtimeTransportsModule,
       imports,
-      providers: [options, door, links, entrance, upstream, sse, longPolling, routes],
+      providers: [options, door, links, entrance, upstream, sse, longPolling, shortPolling, routes],
     };
   }
 }

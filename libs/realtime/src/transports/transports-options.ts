@@ -2,7 +2,7 @@ import type { FactoryProvider, ModuleMetadata } from '@nestjs/common';
 
 /** Which transports beside WebSocket, and where. Each is on unless it says `false`. */
 export interface RealtimeTransportsOptions {
-  /** Stands before every path. Default empty: `/sse`, `/poll`, `/send`. */
+  /** Stands before every path. Default empty: `/sse`, `/poll`, `/events`, `/send`. */
   readonly prefix?: string | undefined;
   /** The path of the gateway whose guards, handlers and limits are theirs. Default: the first of `RealtimeModule`'s `paths`. */
   readonly gateway?: string | undefined;
@@ -10,6 +10,8 @@ export interface RealtimeTransportsOptions {
   readonly sse?: boolean | undefined;
   /** `GET /poll`. */
   readonly longPolling?: boolean | undefined;
+  /** `GET /events`. */
+  readonly shortPolling?: boolean | undefined;
 }
 
 export interface RealtimeTransportsAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
