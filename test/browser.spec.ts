@@ -84,7 +84,7 @@ it('the SDK comes back when the network of its page does', async () => {
   await everybody(page, { seen: [1] });
   await context.setOffline(true);
   proxy.setMode('cut');
-  await vi.waitFor(async () => expect(await statesOf(page)).toContain('waiting'), WAIT);
+  await vi.waitFor(async () => expect(await statesOf(page)).toContain('offline'), WAIT);
   await publish(channel, 2, 3);
   proxy.setMode('pass');
   await context.setOffline(false);

@@ -69,8 +69,8 @@ function sdk(name, { url, channel, options }) {
   const client = (told[name] = { seen: [], recovered: [], states: [], transports: [] });
   const realtime = new RealtimeClient(`${url}/ws`, options);
   realtime.onError(() => undefined);
-  realtime.onState(({ status, welcome }) => {
-    client.states.push(status);
+  realtime.onState(({ status, offline, welcome }) => {
+    client.states.push(offline ? 'offline' : status);
     if (welcome !== undefined) client.transports.push(welcome.transport);
   });
   const followed = realtime.channel(channel);

@@ -1,13 +1,20 @@
 import type { Welcome } from '@aerie/protocol';
 import { byteLength, type Encoded } from './codec.js';
+import type { Unlisten } from './emitter.js';
 import { failure } from './errors.js';
 import { NO_TRIES, nextStep, type Ending, type Step, type Tries } from './reconnect-policy.js';
-import { ReconnectWait } from './reconnect-wait.js';
+import { isOffline, watchPage } from './page.js';
 import type { ServerFrame } from './server-frame.js';
 import type { Cause, RealtimeState } from './state.js';
 import { Transport, type TransportSetup } from './transport.js';
 
 const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** No server may silence a client for longer. */
+const MAX_WAIT_MS = 3_600_000;
+/** Between two tries where a browser says that there is no network: it may be wrong. */
+const OFFLINE_MS = 60_000;
+/** From one try to the next, however often the page wakes. */
+const LEAST_GAP_MS = 500;
 const GOODBYE: Cause = { code: 1000, reason: 'normal' };
 
 export interface ConnectionEvents {
@@ -26,8 +33,12 @@ export class Connection {
   readonly #events: ConnectionEvents;
   #state: RealtimeState = { status: 'idle' };
   #tries: Tries = NO_TRIES;
+  #triedAt = 0;
   #transport: Transport | undefined;
-  #wait: ReconnectWait | undefined;
+  /** What is waited for; nothing else than its end where the server chose it. */
+  #pause: Pause | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #unwatch: Unlisten | undefined;
 
   constructor(setup: TransportSetup, events: ConnectionEvents) {
     this.#setup = setup;
@@ -44,7 +55,8 @@ export class Connection {
 
   /** Begins, also after a stop. Does nothing while it runs. */
   start(): void {
-    if (this.#state.status !== 'idle' && this.#state.status !== 'stopped') return;
+    if (this.#unwatch) return;
+    this.#unwatch = watchPage({ woke: () => this.#woke(), offline: () => this.#wentOffline() });
     this.#tries = NO_TRIES;
     this.#attempt();
   }
@@ -56,7 +68,6 @@ export class Connection {
 
   stop(): void {
     this.#transport?.close();
-    this.#wait?.cancel();
     this.#stopped(GOODBYE);
   }
 
@@ -73,6 +84,8 @@ export class Connection {
   }
 
   #attempt(): void {
+    this.#endPause();
+    this.#triedAt = performance.now();
     this.#transport = new Transport(this.#setup, {
       welcome: (welcome) => this.#opened(welcome),
       frame: this.#events.frame,
@@ -92,19 +105,47 @@ export class Connection {
   #ended(ending: Ending): void {
     const change = this.#setup.plan.ended(ending);
     if (change === 'now') return this.#attempt();
-    const { answer, ...lost } = ending;
-    const step = nextStep(change === 'next' || !answer ? lost : ending, this.#tries);
+    const step = nextStep(change === 'next' ? { ...ending, answer: undefined } : ending, this.#tries);
     if (step.action === 'stop') return this.#stopped(step.cause);
     this.#tries = step.tries;
-    this.#waitFor(step);
+    this.#wait(step);
   }
 
-  #waitFor({ ms, patient, tries, cause }: Step & { readonly action: 'wait' }): void {
-    this.#wait = new ReconnectWait({ ms, wakeable: !patient, done: () => this.#attempt() });
-    this.#enter({ status: 'waiting', retryInMs: ms, attempt: tries.attempt + 1, cause });
+  #wait(pause: Pause): void {
+    const offline = !pause.patient && isOffline();
+    const ms = Math.min(offline ? Math.max(pause.ms, OFFLINE_MS) : pause.ms, MAX_WAIT_MS);
+    this.#pause = pause;
+    this.#tryIn(ms);
+    const { tries, cause } = pause;
+    const state = { status: 'waiting', retryInMs: ms, attempt: tries.attempt + 1, cause } as const;
+    this.#enter(offline ? { ...state, offline } : state);
+  }
+
+  #tryIn(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#attempt(), ms);
+  }
+
+  #endPause(): void {
+    clearTimeout(this.#timer);
+    this.#pause = undefined;
+  }
+
+  #woke(): void {
+    this.#transport?.probe();
+    if (!this.#pause || this.#pause.patient || isOffline()) return;
+    this.#tryIn(Math.max(0, this.#triedAt + LEAST_GAP_MS - performance.now()));
+  }
+
+  #wentOffline(): void {
+    this.#transport?.probe();
+    if (this.#pause && !this.#pause.patient) this.#wait(this.#pause);
   }
 
   #stopped(cause: Cause): void {
+    this.#endPause();
+    this.#unwatch?.();
+    this.#unwatch = undefined;
     this.#enter({ status: 'stopped', cause });
   }
 
@@ -117,3 +158,5 @@ export class Connection {
     if (this.#state === state) this.#events.state(state);
   }
 }
+
+type Pause = Step & { readonly action: 'wait' };

@@ -49,6 +49,44 @@ describe('liveness', () => {
     liveness.stop();
   });
 
+  it('asks at once when it is told to look, and gives up 5 s later, or after a shorter timeout', () => {
+    for (const timeoutMs of [10_000, 1_000]) {
+      const liveness = new Liveness({ intervalMs: 30_000, timeoutMs }, { ping, dead });
+      ping.mockReset();
+      dead.mockReset();
+      liveness.probe();
+      expect(ping).toHaveBeenCalledTimes(1);
+      vi.advanceTimersByTime(Math.min(timeoutMs, 5_000) - 1);
+      expect(dead).not.toHaveBeenCalled();
+      vi.advanceTimersByTime(2);
+      expect(dead).toHaveBeenCalledTimes(1);
+      liveness.stop();
+    }
+  });
+
+  it('gives up no later for being told to look again', () => {
+    const liveness = new Liveness(heartbeat, { ping, dead });
+    for (let second = 0; second < 6; second += 1) {
+      liveness.probe();
+      vi.advanceTimersByTime(1_000);
+    }
+    expect(ping).toHaveBeenCalledTimes(1);
+    expect(dead).toHaveBeenCalledTimes(1);
+    liveness.stop();
+  });
+
+  it('looks again where an answer is long overdue: the machine may have slept', () => {
+    const liveness = new Liveness(heartbeat, { ping, dead });
+    vi.advanceTimersByTime(30_000);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    liveness.probe();
+    liveness.heard();
+    vi.advanceTimersByTime(29_000);
+    expect(ping).toHaveBeenCalledTimes(2);
+    expect(dead).not.toHaveBeenCalled();
+    liveness.stop();
+  });
+
   it('leaves no timer when it is stopped', () => {
     new Liveness(heartbeat, { ping, dead }).stop();
     expect(vi.getTimerCount()).toBe(0);

@@ -8,6 +8,9 @@ interface LivenessEvents {
   readonly dead: () => void;
 }
 
+/** A server that can be reached answers sooner; what can't be is to be replaced while somebody looks. */
+const PROBE_MS = 5_000;
+
 /**
  * Notices a server that went silent. A browser doesn't show the protocol's pings, so after `intervalMs` without a frame
  * this asks for one, and gives up `timeoutMs` later. Any frame is a sign of life.
@@ -16,7 +19,8 @@ export class Liveness {
   readonly #heartbeat: Heartbeat;
   readonly #events: LivenessEvents;
   #heardAt = performance.now();
-  #pingedAt: number | undefined;
+  /** When it is given up; undefined: nothing was asked. */
+  #deadline: number | undefined;
   #overdue = false;
   #timer: ReturnType<typeof setTimeout>;
 
@@ -28,8 +32,15 @@ export class Liveness {
 
   heard(): void {
     this.#heardAt = performance.now();
-    this.#pingedAt = undefined;
+    this.#deadline = undefined;
     this.#overdue = false;
+  }
+
+  /** Asks at once, and gives up 5 s later: time may have passed that no timer saw. */
+  probe(): void {
+    const remainingMs = (this.#deadline ?? 0) - performance.now();
+    if (this.#overdue || (remainingMs > 0 && remainingMs <= PROBE_MS)) return;
+    this.#ask(Math.min(this.#heartbeat.timeoutMs, PROBE_MS));
   }
 
   stop(): void {
@@ -39,9 +50,14 @@ export class Liveness {
   #check(): void {
     const now = performance.now();
     const { intervalMs, timeoutMs } = this.#heartbeat;
-    if (this.#pingedAt !== undefined) return this.#await(this.#pingedAt + timeoutMs - now);
-    if (now - this.#heardAt < intervalMs) return this.#arm(this.#heardAt + intervalMs - now);
-    this.#pingedAt = now;
+    if (this.#deadline !== undefined) this.#await(this.#deadline - now);
+    else if (now - this.#heardAt < intervalMs) this.#arm(this.#heardAt + intervalMs - now);
+    else this.#ask(timeoutMs);
+  }
+
+  #ask(timeoutMs: number): void {
+    this.#deadline = performance.now() + timeoutMs;
+    this.#overdue = false;
     this.#arm(timeoutMs);
     this.#events.ping();
   }
@@ -55,6 +71,7 @@ export class Liveness {
   }
 
   #arm(ms: number): void {
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#check(), Math.ceil(ms));
   }
 }

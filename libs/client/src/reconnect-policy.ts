@@ -24,15 +24,15 @@ export interface Ending {
   readonly code: number;
   readonly reason: string;
   /** What the server said before the end, or why there was no credential. */
-  readonly error?: ErrorBody;
+  readonly error?: ErrorBody | undefined;
   /** How long the connection was open; absent where it never was. */
-  readonly openMs?: number;
+  readonly openMs?: number | undefined;
   /** What was left of the wait of `$reconnect` when the connection ended. */
-  readonly remainderMs?: number;
+  readonly remainderMs?: number | undefined;
   /** What the server answered to the question why the open failed. */
-  readonly answer?: DryRunAnswer;
+  readonly answer?: DryRunAnswer | undefined;
   /** How far it came; absent where there was no credential to try with. */
-  readonly reached?: Reached;
+  readonly reached?: Reached | undefined;
 }
 
 /** What is remembered from attempt to attempt. */

@@ -24,6 +24,8 @@ export type RealtimeState =
       readonly retryInMs: number;
       readonly attempt: number;
       readonly cause: Cause;
+      /** The browser says that there is no network: the attempt starts as soon as it says that there is one. */
+      readonly offline?: true;
     }
   /** Given up, or closed. Only `connect()` starts again. */
   | { readonly status: 'stopped'; readonly cause: Cause };

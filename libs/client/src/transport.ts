@@ -5,9 +5,8 @@ import { askWhy, type DryRunAnswer } from './dry-run.js';
 import type { Report } from './emitter.js';
 import { RealtimeError } from './errors.js';
 import { Liveness } from './liveness.js';
-import { ReconnectNotices } from './reconnect-notices.js';
 import type { Ending } from './reconnect-policy.js';
-import { isFields, readFrame, readWelcome, type ServerFrame } from './server-frame.js';
+import { fieldsOf, isFields, readFrame, readWelcome, type ServerFrame } from './server-frame.js';
 import type { Reached, TransportPlan, Wire, WireClose } from './wire.js';
 
 export interface TransportSetup {
@@ -35,7 +34,6 @@ export class Transport {
   readonly #setup: TransportSetup;
   readonly #events: TransportEvents;
   readonly #abort = new AbortController();
-  readonly #notices = new ReconnectNotices();
   readonly #deadline: ReturnType<typeof setTimeout>;
   #wire: Wire | undefined;
   #reached: Reached | undefined;
@@ -44,6 +42,8 @@ export class Transport {
   /** What the application sent before `$welcome`: a gateway's `handleConnection` greets its client. */
   readonly #early: ServerFrame[] = [];
   #welcomedAt: number | undefined;
+  /** When to come back, as the server's latest `$reconnect` said; counted from its receipt. */
+  #dueAt: number | undefined;
   #error: ErrorBody | undefined;
   #ended = false;
 
@@ -70,6 +70,11 @@ export class Transport {
   /** Sends what was translated. */
   send(data: Encoded): void {
     this.#wire?.send(data);
+  }
+
+  /** Looks whether the server is still there, where it was. */
+  probe(): void {
+    this.#liveness?.probe();
   }
 
   /** Says goodbye. No event follows. */
@@ -120,12 +125,17 @@ export class Transport {
     this.#liveness?.heard();
     const frame = readFrame(data, this.#setup.codec);
     if (!frame) return;
-    if (frame.kind === 'system' && frame.event === '$reconnect') this.#notices.take(frame.data);
+    if (frame.kind === 'system' && frame.event === '$reconnect') this.#comeBack(frame.data);
     else if (this.#welcomedAt !== undefined) this.#events.frame(frame);
     else if (frame.kind === 'error') this.#error = frame.error;
     else if (frame.kind === 'system' && frame.event === '$welcome' && isFields(frame.data))
       this.#welcome(frame.data);
     else if (frame.kind === 'direct' || frame.kind === 'publication') this.#keep(frame);
+  }
+
+  #comeBack(data: unknown): void {
+    const { afterMs } = fieldsOf(data);
+    if (typeof afterMs === 'number') this.#dueAt = performance.now() + afterMs;
   }
 
   #keep(frame: ServerFrame): void {
@@ -159,25 +169,18 @@ export class Transport {
     if (this.#ended) return;
     this.#release();
     this.#wire?.drop();
-    const openMs = this.#welcomedAt === undefined ? {} : { openMs: performance.now() - this.#welcomedAt };
-    const ending: Ending = {
-      code,
-      reason,
-      ...openMs,
-      ...this.#notices.remainder(),
-      ...(this.#error && { error: this.#error }),
-      ...(answer && { answer }),
-      ...(this.#reached && { reached: this.#reached }),
-    };
-    const unexplained =
-      code === LOST.code && this.#welcomedAt === undefined && this.#wire?.hidesRefusals !== false;
+    const now = performance.now();
+    const openMs = this.#welcomedAt && now - this.#welcomedAt;
+    const remainderMs = this.#dueAt && Math.max(0, this.#dueAt - now);
+    const ending = { code, reason, answer, openMs, remainderMs, error: this.#error, reached: this.#reached };
+    const unexplained = code === LOST.code && openMs === undefined && this.#wire?.hidesRefusals !== false;
     if (unexplained) void this.#askThenEnd(ending);
     else this.#events.end(ending);
   }
 
   async #askThenEnd(ending: Ending): Promise<void> {
     const answer = await this.#ask();
-    if (!this.#abort.signal.aborted) this.#events.end({ ...ending, ...(answer && { answer }) });
+    if (!this.#abort.signal.aborted) this.#events.end({ ...ending, answer });
   }
 
   async #ask(): Promise<DryRunAnswer | undefined> {
@@ -192,5 +195,6 @@ export class Transport {
     this.#ended = true;
     clearTimeout(this.#deadline);
     this.#liveness?.stop();
+    this.#liveness = undefined;
   }
 }

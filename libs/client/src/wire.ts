@@ -47,7 +47,7 @@ export interface WireClose {
   readonly code: number;
   readonly reason: string;
   /** Why it was not let in. */
-  readonly answer?: DryRunAnswer;
+  readonly answer?: DryRunAnswer | undefined;
 }
 
 /** Which transport the next attempt takes. One plan per client. */
@@ -61,9 +61,9 @@ export interface TransportPlan {
 
 /** What a plan looks at. */
 export interface PlannedEnding {
-  readonly answer?: DryRunAnswer;
+  readonly answer?: DryRunAnswer | undefined;
   /** Absent where nothing was tried. */
-  readonly reached?: Reached;
+  readonly reached?: Reached | undefined;
   readonly code: number;
 }
 
