@@ -223,6 +223,9 @@ export function typed({ realtime }: Orders, app: INestApplication): void {
   void realtime.user('alice').emit('order.status', { id: 7 });
   // @ts-expect-error -- no such event
   void realtime.broadcast('order.stats', { id: '7' });
+  void realtime.channel<{ moved: string }>('room:7').publish('moved', 'here');
+  // @ts-expect-error -- not in the channel's own map
+  void realtime.channel<{ moved: string }>('room:7').publish('order.status', { id: '7' });
   // Without a map of events any may go out: Nest infers none from the class alone.
   void app.get(RealtimeService).broadcast('anything', { at: 'all' });
   void app.get(RealtimeService).user('alice').emit('anything', 7);

@@ -132,10 +132,17 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
     ) as AsyncIterableIterator<Reply>;
   }
 
-  /** @throws RealtimeError `invalid` for a name that no channel can have. */
-  channel(name: string): Channel<Events> {
+  /**
+   * A handle for a channel, whose events are those of `Events` unless `Own` says otherwise.
+   * @throws RealtimeError `invalid` for a name that no channel can have.
+   */
+  channel<Own extends object = Events>(name: string): Channel<Own> {
     if (!isChannelName(name)) throw failure('invalid', 'Not a channel name');
-    return new Channel(name, { subscriptions: this.#subscriptions, publisher: this.#publisher });
+    return new Channel(name, {
+      exchange: this.#exchange,
+      subscriptions: this.#subscriptions,
+      publisher: this.#publisher,
+    });
   }
 
   #opened(expiresAt: number | null): void {

@@ -1,20 +1,20 @@
 import type { Welcome } from '@aerie/protocol';
+import { Backlog } from './backlog.js';
 import { byteLength, type Codec, type Encoded } from './codec.js';
 import type { Report } from './emitter.js';
 import { failure, RealtimeError } from './errors.js';
+import type { Abortable } from './events.js';
 import { Outbox } from './outbox.js';
 import { PendingRequests, type ReplySink } from './pending-requests.js';
-import { OneReply, ReplyStream } from './reply-sinks.js';
 import type { ServerFrame } from './server-frame.js';
 import type { RealtimeState } from './state.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+const MAX_UNREAD_REPLIES = 256;
 
-export interface RequestOptions {
+export interface RequestOptions extends Abortable {
   /** Milliseconds until the reply, or until a stream's first; time without a connection counts. Default 10,000. */
   readonly timeoutMs?: number;
-  /** Gives up early; the promise rejects with the signal's reason. The server is not told. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 interface Outgoing {
@@ -72,13 +72,22 @@ export class Exchange {
 
   request(message: Outgoing, options: RequestOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.ask(message, new OneReply(resolve, reject), options);
+      const reply = (data: unknown): boolean => {
+        resolve(data);
+        return false;
+      };
+      this.ask(message, { reply, fail: reject }, options);
     });
   }
 
   async *stream(message: Outgoing, options: RequestOptions = {}): AsyncGenerator<unknown, void, undefined> {
-    const replies = new ReplyStream();
-    const id = this.ask(message, replies, options);
+    const replies = new Backlog<unknown>(MAX_UNREAD_REPLIES);
+    const reply = (data: unknown, last: boolean): boolean => {
+      if (data !== undefined) replies.push(data);
+      if (last) replies.finish();
+      return !replies.ended;
+    };
+    const id = this.ask(message, { reply, fail: (error) => replies.fail(error) }, options);
     try {
       yield* replies.read();
     } finally {

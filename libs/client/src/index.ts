@@ -1,15 +1,22 @@
 export { closeAdvice, type CloseAdvice, type ErrorCode, type Position, type Welcome } from '@aerie/protocol';
-export type { DirectFrame, Member, PublicationFrame, PublishReply, SubscribeReply } from '@aerie/protocol';
+export type {
+  DirectFrame,
+  HistoryReply,
+  Member,
+  PublicationFrame,
+  PublishReply,
+  SubscribeReply,
+} from '@aerie/protocol';
 export type { ChannelPresence } from './channel-presence.js';
 export type { ChannelState, Resync } from './channel-state.js';
-export { Channel } from './channel.js';
+export { Channel, type HistoryOptions, type HistoryPage } from './channel.js';
 export { RealtimeClient } from './client.js';
 export type { Codec, Encoded } from './codec.js';
 export type { CredentialOptions, TokenVia } from './credentials.js';
 export type { Unlisten } from './emitter.js';
 export { RealtimeError } from './errors.js';
 export type { KeepPresence, PresenceChange, PresenceEvents } from './member-keeper.js';
-export type { EventName } from './events.js';
+export type { Abortable, EventName, Publication } from './events.js';
 export type { RequestOptions } from './exchange.js';
 export type { RealtimeOptions } from './options.js';
 export type { PublishOptions } from './publisher.js';

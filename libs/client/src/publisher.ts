@@ -2,6 +2,7 @@ import type { PublishReply } from '@aerie/protocol';
 import { backoffMs } from './backoff.js';
 import { RealtimeError } from './errors.js';
 import type { Exchange, RequestOptions } from './exchange.js';
+import { sleep } from './sleep.js';
 
 const MAX_ATTEMPTS = 5;
 
@@ -22,7 +23,7 @@ interface Publishing {
 /** Publishes, and repeats with the same key while the outcome is unknown: at most five times. */
 export class Publisher {
   readonly #exchange: Exchange;
-  readonly #pauses = new Set<() => void>();
+  #stopped = new AbortController();
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -35,28 +36,16 @@ export class Publisher {
         return (await this.#exchange.request({ event: '$publish', data }, options)) as PublishReply;
       } catch (error) {
         if (attempt === MAX_ATTEMPTS || this.#exchange.stopped || !isOutcomeUnknown(error)) throw error;
-        await this.#pause(backoffMs(attempt), options.signal);
+        const signals = [this.#stopped.signal, options.signal].filter((signal) => signal !== undefined);
+        await sleep(backoffMs(attempt), AbortSignal.any(signals));
       }
     }
   }
 
   /** Ends every pause; the repeated requests then fail by themselves. */
   stop(): void {
-    for (const end of this.#pauses) end();
-  }
-
-  #pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', end);
-        this.#pauses.delete(end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      signal?.addEventListener('abort', end);
-      this.#pauses.add(end);
-    });
+    this.#stopped.abort();
+    this.#stopped = new AbortController();
   }
 }
 
@@ -66,7 +55,6 @@ function isOutcomeUnknown(error: unknown): boolean {
 
 /** Not `randomUUID`: pages without HTTPS don't have it. */
 function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('');
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

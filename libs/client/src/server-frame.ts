@@ -4,6 +4,7 @@ import {
   type DirectFrame,
   type ErrorBody,
   type ErrorCode,
+  type HistoryReply,
   type MessageId,
   type Position,
   type PublicationFrame,
@@ -121,6 +122,13 @@ export function readSubscribeReply(channel: string, data: unknown): ReadSubscrib
     position: readPosition(fields),
     publications: readPublications(publications),
   };
+}
+
+/** Reads the reply to `$history`; what is malformed in it is left out. */
+export function readHistoryReply(channel: string, data: unknown): HistoryReply {
+  const fields = fieldsOf(data);
+  const { epoch = '', offset = 0 } = readPosition(fields) ?? {};
+  return { channel, epoch, offset, publications: readPublications(fields['publications']) };
 }
 
 /** A position among other fields. */

@@ -1,4 +1,5 @@
 import type { Position, PublicationFrame, SubscribeReply } from '@aerie/protocol';
+import { Backlog } from './backlog.js';
 import type { KeepPresence, MemberKeeper } from './member-keeper.js';
 import type { ChannelState, Resync } from './channel-state.js';
 import { Emitter, Listeners, type Report } from './emitter.js';
@@ -22,6 +23,8 @@ interface Waiter {
 
 /** What a server sends ahead of its reply is no more than a round trip's worth. */
 const EARLY_FRAMES = 1_000;
+/** So many wait for one reader. */
+const MAX_UNREAD = 1_000;
 const IDLE: ChannelState = { status: 'idle' };
 
 /** What this client knows of one channel: its listeners, its state, its place in the history, who waits for it. */
@@ -34,8 +37,9 @@ export class Subscription {
   readonly presence: MemberKeeper | undefined;
   readonly #ports: SubscriptionPorts;
   readonly #membership: Membership;
-  readonly #joining: Waiter[] = [];
+  readonly #joining = new Set<Waiter>();
   readonly #leaving: (() => void)[] = [];
+  readonly #readers = new Set<Backlog<PublicationFrame>>();
   #state: ChannelState = IDLE;
   #reply: SubscribeReply | undefined;
   #position: Position | undefined;
@@ -77,13 +81,38 @@ export class Subscription {
   }
 
   /** Subscribes, also after a refusal. Settles with what the server says, however long that takes. */
-  subscribe(): Promise<SubscribeReply> {
-    if (this.#ports.exchange.stopped) return Promise.reject(unavailable('The client is stopped'));
-    if (this.#reply) return Promise.resolve(this.#reply);
-    return new Promise((resolve, reject) => {
-      this.#joining.push({ resolve, reject });
-      if (this.#state.status !== 'subscribing') this.#join();
-    });
+  async subscribe(signal?: AbortSignal): Promise<SubscribeReply> {
+    signal?.throwIfAborted();
+    if (this.#ports.exchange.stopped) throw unavailable('The client is stopped');
+    if (this.#reply) return this.#reply;
+    const { promise, resolve, reject } = Promise.withResolvers<SubscribeReply>();
+    const waiter = { resolve, reject };
+    const abort = (): void => reject(signal?.reason);
+    this.#joining.add(waiter);
+    signal?.addEventListener('abort', abort);
+    if (this.#state.status !== 'subscribing') this.#join();
+    try {
+      return await promise;
+    } finally {
+      this.#joining.delete(waiter);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Subscribes, and yields every publication from now on until it is left or the client stops. */
+  async *read(signal?: AbortSignal): AsyncGenerator<PublicationFrame, void, undefined> {
+    const reader = new Backlog<PublicationFrame>(MAX_UNREAD);
+    const fail = (error: unknown): void => reader.fail(error);
+    const abort = (): void => fail(signal?.reason);
+    this.#readers.add(reader);
+    signal?.addEventListener('abort', abort);
+    this.subscribe(signal).catch(fail);
+    try {
+      yield* reader.read();
+    } finally {
+      this.#readers.delete(reader);
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
   /** Takes the listeners off. Settles when the server knows, its connection is gone, or the channel is wanted again. */
@@ -94,6 +123,7 @@ export class Subscription {
     this.#early = [];
     for (const listeners of [this.events, this.states, this.resyncs]) listeners.clear();
     this.presence?.forget();
+    this.#endReading();
     this.#rejectJoining(unavailable('Unsubscribed'));
     return new Promise((resolve) => {
       this.#leaving.push(resolve);
@@ -115,6 +145,7 @@ export class Subscription {
 
   stop(): void {
     this.#membership.stop();
+    this.#endReading();
     this.#rejectJoining(unavailable('The client is stopped'));
   }
 
@@ -136,6 +167,7 @@ export class Subscription {
     this.#reply = undefined;
     this.#membership.revoked();
     this.#enter({ status: 'unsubscribed', reason });
+    this.#endReading();
     this.presence?.clear();
   }
 
@@ -144,6 +176,7 @@ export class Subscription {
       if (frame.offset <= this.#position.offset) return;
       this.#position = { epoch: this.#position.epoch, offset: frame.offset };
     }
+    for (const reader of this.#readers) reader.push(frame);
     this.events.emit(frame.event, frame.data, frame);
   }
 
@@ -166,13 +199,14 @@ export class Subscription {
     // Of those with an offset that came early, none is behind what the reply and the frames after it bring again.
     for (const frame of this.#early.splice(0))
       if (recovered !== true || frame.offset === undefined) this.#pass(frame);
-    for (const { resolve } of this.#joining.splice(0)) resolve(reply);
+    for (const { resolve } of this.#joining) resolve(reply);
     if (this.#reply === reply) this.presence?.take(reply.presence);
   }
 
   #refused(error: unknown): void {
     const known = error instanceof RealtimeError ? error : failure('internal', String(error));
     this.#enter({ status: 'refused', error: known });
+    for (const reader of this.#readers) reader.fail(known);
     this.presence?.clear();
     this.#rejectJoining(known);
   }
@@ -193,8 +227,12 @@ export class Subscription {
     for (const resolve of this.#leaving.splice(0)) resolve();
   }
 
+  #endReading(): void {
+    for (const reader of this.#readers) reader.finish();
+  }
+
   #rejectJoining(error: RealtimeError): void {
-    for (const { reject } of this.#joining.splice(0)) reject(error);
+    for (const { reject } of this.#joining) reject(error);
   }
 
   #enter(state: ChannelState): void {

@@ -83,8 +83,8 @@ export class RealtimeService<Events = EventMap> {
     private readonly presence: ChannelPresence,
   ) {}
 
-  /** Throws on what is no channel name: `encodeSegment` of `@aerie/protocol` makes any value one segment. */
-  channel(name: string): ChannelHandle<Events> {
+  /** Its events are those of `Events` unless `Own` says otherwise. Throws on what is no channel name: `encodeSegment` of `@aerie/protocol` makes any value one segment. */
+  channel<Own = Events>(name: string): ChannelHandle<Own> {
     if (!isChannelName(name)) throw new TypeError('not a channel name');
     return {
       publish: (event, data, { idempotencyKey } = {}) => {

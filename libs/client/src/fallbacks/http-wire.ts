@@ -2,7 +2,7 @@ import { JSON_SUBPROTOCOL, SYSTEM } from '@aerie/protocol';
 import { answerOf } from '../dry-run.js';
 import { isFields, text } from '../server-frame.js';
 import type { Wire, WireEvents, WireSetup } from '../wire.js';
-import { sleep } from './sleep.js';
+import { sleep } from '../sleep.js';
 import { Upstream } from './upstream.js';
 
 export interface HttpTransportOptions {

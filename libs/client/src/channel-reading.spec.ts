@@ -1,0 +1,266 @@
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
+import { ScriptedServer, type Peer } from '../test/scripted-server.js';
+import type { Channel } from './channel.js';
+import { RealtimeClient } from './client.js';
+import type { Publication } from './events.js';
+
+interface Events {
+  say: { text: string };
+  draw: { x: number };
+}
+
+const ROOM = 'room:7';
+
+let server: ScriptedServer;
+let realtime: RealtimeClient<Events>;
+let room: Channel<Events>;
+
+beforeEach(async () => {
+  server = await ScriptedServer.start();
+  realtime = new RealtimeClient<Events>(server.url);
+  realtime.onError(() => undefined);
+  room = realtime.channel(ROOM);
+  vi.spyOn(Math, 'random').mockReturnValue(0);
+});
+
+afterEach(async () => {
+  realtime.close();
+  vi.restoreAllMocks();
+  await server.stop();
+});
+
+/** Reads until the channel ends or says `last`; what was read, and what it threw. */
+async function readAll(signal?: AbortSignal): Promise<{ texts: string[]; error?: unknown }> {
+  const texts: string[] = [];
+  try {
+    for await (const publication of room.publications({ signal })) {
+      if (publication.event === 'say') texts.push(publication.data.text);
+      else texts.push(`x${publication.data.x}`);
+      if (texts.at(-1) === 'last') break;
+    }
+    return { texts };
+  } catch (error) {
+    return { texts, error };
+  }
+}
+
+function say(text: string, more: object = {}) {
+  return { event: 'say', channel: ROOM, data: { text }, ...more };
+}
+
+async function answered(data: object = {}): Promise<Peer> {
+  const peer = await server.connection();
+  await peer.reply('$subscribe', { data: { channel: ROOM, ...data } });
+  await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
+  return peer;
+}
+
+/** All that the server sent before has arrived. */
+async function arrived(peer: Peer): Promise<void> {
+  const reply = realtime.request('heard');
+  await peer.reply('heard', { data: true });
+  await reply;
+}
+
+describe('reading a channel', () => {
+  it('subscribes, and yields every publication, whatever its event', async () => {
+    const read = readAll();
+    const peer = await answered();
+    peer.send(say('one'));
+    peer.send({ event: 'draw', channel: ROOM, data: { x: 2 } });
+    peer.send({ event: 'say', channel: 'room:8', data: { text: 'elsewhere' } });
+    peer.send(say('last'));
+    expect(await read).toEqual({ texts: ['one', 'x2', 'last'] });
+    expect(room.state.status).toBe('subscribed');
+  });
+
+  it('is what a channel is iterated by', async () => {
+    void answered().then((peer) => peer.send(say('here', { from: 'bob' })));
+    for await (const publication of room) {
+      expect(publication).toEqual(say('here', { from: 'bob' }));
+      break;
+    }
+  });
+
+  it('keeps what comes between two reads, for each reader', async () => {
+    const [one, two] = [readAll(), readAll()];
+    const peer = await answered();
+    for (const text of ['a', 'b', 'c', 'last']) peer.send(say(text));
+    const all = { texts: ['a', 'b', 'c', 'last'] };
+    expect([await one, await two]).toEqual([all, all]);
+  });
+
+  it('goes on over a reconnect, with what was missed and nothing twice', async () => {
+    const read = readAll();
+    const peer = await answered({ epoch: 'e', offset: 1 });
+    peer.send(say('two', { offset: 2 }));
+    peer.cut();
+    const next = await server.connection();
+    const publications = [say('two', { offset: 2 }), say('three', { offset: 3 })];
+    await next.reply('$subscribe', { data: { epoch: 'e', offset: 3, recovered: true, publications } });
+    next.send(say('three', { offset: 3 }));
+    next.send(say('last', { offset: 4 }));
+    expect(await read).toEqual({ texts: ['two', 'three', 'last'] });
+  });
+
+  it('ends when the channel is left, taken back, or the client is closed', async () => {
+    const left = readAll();
+    const peer = await answered();
+    peer.send(say('one'));
+    await arrived(peer);
+    void peer.reply('$unsubscribe', { data: {} });
+    await room.unsubscribe();
+    expect(await left).toEqual({ texts: ['one'] });
+
+    const revoked = readAll();
+    await peer.reply('$subscribe', { data: { channel: ROOM } });
+    peer.send({ event: '$unsubscribed', data: { channel: ROOM, reason: 'kicked' } });
+    expect(await revoked).toEqual({ texts: [] });
+
+    const closed = readAll();
+    await peer.receive('$subscribe');
+    realtime.close();
+    expect(await closed).toEqual({ texts: [] });
+  });
+
+  it('throws the refusal, and `unavailable` where the client is closed already', async () => {
+    const read = readAll();
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { error: { code: 'forbidden', message: 'no' } });
+    expect(await read).toMatchObject({ texts: [], error: { code: 'forbidden' } });
+    realtime.close();
+    expect(await readAll()).toMatchObject({ texts: [], error: { code: 'unavailable' } });
+  });
+
+  it('throws `overloaded` behind 1,000 publications that nobody read', async () => {
+    const reader = room.publications();
+    const first = reader.next();
+    const peer = await answered();
+    peer.send(say('0'));
+    expect((await first).value).toMatchObject({ data: { text: '0' } });
+    for (let count = 1; count <= 1_001; count += 1) peer.send(say(String(count)));
+    await arrived(peer);
+    for (let count = 1; count <= 1_000; count += 1)
+      expect((await reader.next()).value).toMatchObject({ data: { text: String(count) } });
+    await expect(reader.next()).rejects.toMatchObject({ code: 'overloaded' });
+    expect(await reader.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('throws the reason of its signal', async () => {
+    const abort = new AbortController();
+    const read = readAll(abort.signal);
+    await answered();
+    abort.abort('enough');
+    expect(await read).toEqual({ texts: [], error: 'enough' });
+    expect(await readAll(AbortSignal.abort('too late'))).toEqual({ texts: [], error: 'too late' });
+  });
+
+  it('costs nothing before the first read', () => {
+    room.publications();
+    expect([realtime.state.status, room.state.status]).toEqual(['idle', 'idle']);
+  });
+});
+
+describe('the history of a channel', () => {
+  it('is read without a subscription', async () => {
+    const page = room.history({ after: 3, limit: 2 });
+    const peer = await server.connection();
+    const publications = [say('four', { offset: 4 }), say('five', { offset: 5 })];
+    const reply = { channel: ROOM, epoch: 'e', offset: 9, publications };
+    expect((await peer.reply('$history', { data: reply })).data).toEqual({
+      channel: ROOM,
+      after: 3,
+      limit: 2,
+    });
+    expect(await page).toEqual(reply);
+    expect(peer.events).toEqual(['$history']);
+  });
+
+  it('is the newest publications by default', async () => {
+    const page = room.history();
+    const peer = await server.connection();
+    expect(
+      (await peer.reply('$history', { data: { epoch: 'e', offset: 0, publications: [] } })).data,
+    ).toEqual({
+      channel: ROOM,
+    });
+    expect(await page).toEqual({ channel: ROOM, epoch: 'e', offset: 0, publications: [] });
+  });
+
+  it('rejects with what the server says, and at its signal', async () => {
+    const refused = room.history();
+    const peer = await server.connection();
+    void peer.reply('$history', { error: { code: 'not_found', message: 'no history' } });
+    await expect(refused).rejects.toMatchObject({ code: 'not_found' });
+    const abort = new AbortController();
+    const aborted = room.history({ signal: abort.signal });
+    await peer.receive('$history');
+    abort.abort('enough');
+    await expect(aborted).rejects.toBe('enough');
+  });
+});
+
+describe('a signal', () => {
+  it('ends the waiting for a subscription, which stays wanted', async () => {
+    const abort = new AbortController();
+    const reply = room.subscribe({ signal: abort.signal });
+    const peer = await server.connection();
+    const asked = await peer.receive('$subscribe');
+    abort.abort('enough');
+    await expect(reply).rejects.toBe('enough');
+    peer.send({ id: asked.id, data: { channel: ROOM } });
+    await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
+    await expect(room.subscribe({ signal: AbortSignal.abort('late') })).rejects.toBe('late');
+  });
+
+  it('ends a publish while it waits for its next attempt, and takes out what has not left', async () => {
+    vi.mocked(Math.random).mockReturnValue(0.999);
+    const abort = new AbortController();
+    const published = room.publish('say', { text: 'hi' }, { signal: abort.signal });
+    const peer = await server.connection();
+    await peer.reply('$publish', { error: { code: 'unavailable', message: 'later' } });
+    await arrived(peer);
+    abort.abort('enough');
+    await expect(published).rejects.toBe('enough');
+
+    server.greet = () => undefined;
+    peer.cut();
+    await vi.waitFor(() => expect(realtime.state.status).toBe('waiting'));
+    const gone = new AbortController();
+    const waiting = room.publish('say', { text: 'gone' }, { signal: gone.signal });
+    realtime.send('kept');
+    gone.abort('no more');
+    await expect(waiting).rejects.toBe('no more');
+    const next = await server.connection();
+    next.welcome();
+    await next.receive('kept');
+    expect(next.events).toEqual(['kept']);
+  });
+});
+
+describe('the types of events', () => {
+  it('go from the one map to listeners, publishing, reading and history', () => {
+    type Said = Publication<Events>;
+    expectTypeOf<Extract<Said, { event: 'say' }>['data']>().toEqualTypeOf<{ text: string }>();
+    expectTypeOf<Said['event']>().toEqualTypeOf<'say' | 'draw'>();
+    expectTypeOf(room.history)
+      .returns.resolves.toHaveProperty('publications')
+      .toEqualTypeOf<readonly Said[]>();
+    expectTypeOf(room[Symbol.asyncIterator]).returns.toEqualTypeOf<AsyncGenerator<Said, void, undefined>>();
+    expectTypeOf<Parameters<Parameters<typeof room.on<'draw'>>[1]>[0]>().toEqualTypeOf<{ x: number }>();
+    expectTypeOf(room.publish<'say'>)
+      .parameter(1)
+      .toEqualTypeOf<{ text: string }>();
+    // @ts-expect-error -- no such event
+    const unknown: Parameters<typeof room.on>[0] = 'shout';
+    expect(unknown).toBe('shout');
+  });
+
+  it('may be a channel’s own, and anything where there is no map', () => {
+    const orders = realtime.channel<{ moved: { id: string } }>('orders');
+    expectTypeOf(orders).toEqualTypeOf<Channel<{ moved: { id: string } }>>();
+    const untyped = new RealtimeClient(server.url).channel('any');
+    expectTypeOf<Parameters<typeof untyped.on>[0]>().toEqualTypeOf<string>();
+    expectTypeOf<Publication['data']>().toEqualTypeOf<unknown>();
+  });
+});
