@@ -15,7 +15,7 @@ interface Fault {
   readonly what: string;
   /** Whether the history itself is lost, so that clients may be told of it. Else all must be healed. */
   readonly losesHistory?: boolean;
-  /** Whether clients may seem to leave: they are away for longer than a grace, or nobody knows any more that they are there. */
+  /** Whether clients may seem to leave: they are away for longer than a grace. */
   readonly partsMembers?: boolean;
   act(fleet: RedisFleet): Promise<void>;
 }
@@ -76,13 +76,11 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'Redis is emptied (FLUSHALL)',
     losesHistory: true,
-    partsMembers: true,
     act: async ({ redis }) => flush(redis.port),
   },
   {
     what: 'Redis is killed and comes back empty',
     losesHistory: true,
-    partsMembers: true,
     act: async ({ redis }) => {
       await redis.kill();
       await sleep(1_000);

@@ -198,6 +198,9 @@ async function outlastsLoss({ redis, fleet }: Setting): Promise<void> {
   for (const node of [first, second])
     await vi.waitFor(async () => expect(await node.membersOf(room)).toEqual(present), fleet.swept);
   await vi.waitFor(() => expect([here.users, there.users]).toEqual([present, present]), fleet.swept);
+  // Nobody seems to leave who is there.
+  for (const watcher of [here, there])
+    expect(all.map((user) => watcher.leaves(user))).toEqual([1, 0, 0, 0, 0]);
   await isOn(second, 'cat', ['one']);
   await isOn(first, 'dan', ['two']);
   await here.unsubscribe();

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryHub } from '../memory/memory-hub.js';
 import { MemoryPresenceStore } from '../memory/memory-presence-store.js';
 import { Tally } from '../metrics/meter.js';
+import { BackplaneUnavailable } from '../publishing/backplane.js';
 import { channelOfPresence } from '../publishing/internal-channels.js';
 import { LocalFanout } from '../publishing/local-fanout.js';
 import { NodePresence } from './node-presence.js';
@@ -22,7 +23,8 @@ function setUp() {
     told.push(`${event} ${data.user ?? data.members?.map(({ user }) => user).join(',')}`);
   });
   const gate = { passed: (): Promise<void> => Promise.resolve() };
-  const presence = new NodePresence({ store, fanout, metrics: { presenceResets: new Tally() }, gate });
+  const metrics = { presenceResets: new Tally() };
+  const presence = new NodePresence({ store, fanout, metrics, gate, times: { rewriteMs: 20_000 } });
   const state = { deaf: false };
   hub.add((channel, frame) => {
     const about = channelOfPresence(channel);
@@ -97,6 +99,32 @@ describe('the presence that a node watches', () => {
     resolve(undefined);
     await pass(2_000);
     expect(told.at(-1)).toBe('$presence ann,bob');
+    presence.close();
+  });
+
+  it('keeps whom the store forgot while they may be written anew, and sends the set without who was not', async () => {
+    const { presence, told, store, enter } = setUp();
+    await Promise.all([enter('ann'), enter('bob'), presence.follow(ROOM, Promise.resolve()), pass(1)]);
+    const { version } = await store.page(ROOM, { limit: 1 });
+    const page = vi.spyOn(store, 'page');
+    page.mockResolvedValue({ version: 0, members: [], more: false });
+    presence.gap();
+    await pass(2_000);
+    expect(told.at(-1)).toBe('$presence ann,bob');
+    const members = [{ user: 'bob', connections: 1 }];
+    page.mockResolvedValue({ version: version + 5_000_000, members, more: false });
+    presence.gap();
+    await pass(10_000);
+    expect(told.at(-1)).toBe('$presence ann,bob');
+    page.mockRejectedValue(new BackplaneUnavailable('away'));
+    await pass(20_000);
+    expect(told.at(-1)).toBe('$presence ann,bob');
+    page.mockResolvedValue({ version: version + 5_000_000, members, more: false });
+    await pass(3_000);
+    expect(told.at(-1)).toBe('$presence bob');
+    const count = told.length;
+    await pass(60_000);
+    expect(told).toHaveLength(count);
     presence.close();
   });
 

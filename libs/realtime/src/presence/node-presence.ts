@@ -3,6 +3,7 @@ import { CheckRounds } from '../check-rounds.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import { presenceChannel } from '../publishing/internal-channels.js';
 import type { LocalFanout } from '../publishing/local-fanout.js';
+import type { SessionTimes } from '../sessions/session-times.js';
 import type { StallGate } from '../sessions/stall-gate.js';
 import { readChange } from './presence-change.js';
 import type { KnownMembers, PresenceReplica } from './presence-replica.js';
@@ -14,6 +15,7 @@ export interface NodePresenceOptions {
   readonly fanout: LocalFanout;
   readonly metrics: Pick<RealtimeMetrics, 'presenceResets'>;
   readonly gate: Pick<StallGate, 'passed'>;
+  readonly times: Pick<SessionTimes, 'rewriteMs'>;
 }
 
 /**
@@ -36,11 +38,13 @@ export class NodePresence {
 
   /** Reads the members once the backplane is heard. Rejects as `subscribed` does and with `BackplaneUnavailable`. */
   async follow(channel: string, subscribed: Promise<void>): Promise<void> {
-    const { store, gate } = this.#options;
+    const { store, gate, times } = this.#options;
     // Asked for before the node stood still, it may be answered after it was swept: nobody gets it then.
     const page: PresenceStore['page'] = (name, range) => store.page(name, range).finally(() => gate.passed());
     this.release(channel);
-    const watched = new WatchedChannel(channel, { page }, (replica) => this.#tellAll(replica));
+    const watched = new WatchedChannel(channel, { store: { page }, rewriteMs: times.rewriteMs }, (replica) =>
+      this.#tellAll(replica),
+    );
     this.#watched.set(channel, watched);
     this.#rounds.add(watched);
     await subscribed;

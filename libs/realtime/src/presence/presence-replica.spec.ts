@@ -1,20 +1,23 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import type { AnnouncedChange } from './presence-change.js';
 import { PresenceReplica } from './presence-replica.js';
 import type { PresencePage } from './presence-store.js';
 
+const REWRITE_MS = 20_000;
+/** Where the versions of a store begin that lost its data a second after it began with 4. */
+const ANEW = 1_000_004;
+
 type Step = () => PresencePage | Promise<PresencePage>;
 
 /** A replica whose store answers each reading of a page with the next step. */
 function replicaOf(...steps: Step[]): PresenceReplica {
-  return new PresenceReplica('room:7', {
-    page: async () => {
-      const step = steps.shift();
-      if (step === undefined) throw new Error('more was read than there is');
-      return step();
-    },
-  });
+  const next = async (): Promise<PresencePage> => {
+    const step = steps.shift();
+    if (step === undefined) throw new Error('more was read than there is');
+    return step();
+  };
+  return new PresenceReplica('room:7', { store: { page: next }, rewriteMs: REWRITE_MS });
 }
 
 function page(version: number, users: readonly string[], more = false): PresencePage {
@@ -84,6 +87,82 @@ describe('the members that a node knows', () => {
     await replica.read();
     expect([leave('ann', 5), join('bob', 1_000)].map((one) => replica.apply(one))).toEqual(['next', 'next']);
     expect(known(replica)).toEqual({ version: 1_000, users: ['bob'] });
+  });
+
+  describe('and that the store forgot', () => {
+    beforeEach(() => {
+      vi.useFakeTimers({ toFake: ['performance'] });
+    });
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
+    it.each([
+      ['has some of them again', ANEW, ['bob']],
+      ['has nobody', 0, []],
+      ['has older data', 2, ['bob']],
+    ])('stay while they may be written anew, where it %s', async (_what, version, users) => {
+      const replica = replicaOf(
+        () => page(4, ['ann', 'bob', 'eve']),
+        () => page(version, users),
+      );
+      await replica.read();
+      expect(await replica.read()).toBe(true);
+      expect(known(replica)).toEqual({ version, users: ['ann', 'bob', 'eve'] });
+      const next = version === 0 ? ANEW : version + 1;
+      expect([join('ann', next), leave('eve', next + 1)].map((one) => replica.apply(one))).toEqual([
+        'next',
+        'next',
+      ]);
+      vi.advanceTimersByTime(REWRITE_MS - 1);
+      expect(replica.hasOverdue).toBe(false);
+      expect(known(replica).users).toEqual(['ann', 'bob']);
+    });
+
+    it('have left where they were not written in time', async () => {
+      const replica = replicaOf(
+        () => page(4, ['ann', 'bob', 'eve']),
+        () => page(ANEW, ['bob']),
+        () => page(ANEW + 3, ['bob', 'joe']),
+      );
+      await replica.read();
+      await replica.read();
+      // A change that is missed meanwhile confirms nobody else.
+      vi.advanceTimersByTime(REWRITE_MS / 2);
+      await replica.read();
+      expect(known(replica).users).toEqual(['ann', 'bob', 'eve', 'joe']);
+      vi.advanceTimersByTime(REWRITE_MS / 2);
+      expect(replica.hasOverdue).toBe(true);
+      replica.dropOverdue();
+      expect([known(replica), replica.hasOverdue]).toEqual([
+        { version: ANEW + 3, users: ['bob', 'joe'] },
+        false,
+      ]);
+    });
+
+    it('are none where only changes were missed', async () => {
+      const replica = replicaOf(
+        () => page(4, ['ann', 'bob']),
+        () => page(5_000, ['bob']),
+      );
+      await replica.read();
+      await replica.read();
+      expect(known(replica)).toEqual({ version: 5_000, users: ['bob'] });
+    });
+
+    it('do not hide that nobody else is there: the next version may be any', async () => {
+      const replica = replicaOf(
+        () => page(4, ['ann']),
+        () => page(ANEW, ['bob']),
+      );
+      await replica.read();
+      await replica.read();
+      expect([leave('bob', ANEW + 1), join('bob', 9 * ANEW)].map((one) => replica.apply(one))).toEqual([
+        'next',
+        'next',
+      ]);
+      expect(known(replica)).toEqual({ version: 9 * ANEW, users: ['ann', 'bob'] });
+    });
   });
 
   it('have on exactly one page a user who is not written yet', async () => {

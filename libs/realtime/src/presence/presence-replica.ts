@@ -8,6 +8,8 @@ import { SortedUsers } from './sorted-users.js';
 const MOST_WAITING = 10_000;
 /** A channel that changes faster than it can be read is given up for now. */
 const READINGS = 5;
+/** More than can be missed in the course of things: versions begin at the microsecond, so one that begins anew is further away. */
+const MOST_MISSED = 100_000;
 
 /** Users in a channel, as this node knows them. */
 export interface KnownMembers {
@@ -16,22 +18,45 @@ export interface KnownMembers {
   readonly more: boolean;
 }
 
+export interface PresenceReplicaOptions {
+  readonly store: Pick<PresenceStore, 'page'>;
+  /** How long it may take until a store that lost its data has everybody again. Milliseconds. */
+  readonly rewriteMs: number;
+}
+
 /**
  * Who is in one channel: read once, and from then on kept by the changes, each of which has the next version. The pages of a
  * reading may be of different versions: the changes since the first one are applied on top, whoever they have already.
+ *
+ * Where the versions began anew, the store may have forgotten members who never left: they stay until their nodes have had the
+ * time to write them anew.
  */
 export class PresenceReplica {
   readonly channel: string;
-  readonly #store: Pick<PresenceStore, 'page'>;
+  readonly #options: PresenceReplicaOptions;
   #users = new SortedUsers();
   /** 0: nobody is in it, and the next change may have any version. */
   #version = 0;
+  /** Users who are members as far as anybody knows, and not in the store any more. */
+  readonly #forgotten = new Set<string>();
+  #forgottenUntil = 0;
   #waiting: AnnouncedChange[] | undefined;
   #reading: Promise<boolean> | undefined;
 
-  constructor(channel: string, store: Pick<PresenceStore, 'page'>) {
+  constructor(channel: string, options: PresenceReplicaOptions) {
     this.channel = channel;
-    this.#store = store;
+    this.#options = options;
+  }
+
+  /** Whether members whom the store forgot were not written anew in time. */
+  get hasOverdue(): boolean {
+    return this.#forgotten.size > 0 && performance.now() >= this.#forgottenUntil;
+  }
+
+  /** They left, then. */
+  dropOverdue(): void {
+    this.#users = new SortedUsers(this.#all().filter((user) => !this.#forgotten.has(user)));
+    this.#forgotten.clear();
   }
 
   /**
@@ -48,7 +73,7 @@ export class PresenceReplica {
 
   /** Whether the store has the version that is known here. */
   async isCurrent(): Promise<boolean> {
-    const { version } = await this.#store.page(this.channel, { limit: 1 });
+    const { version } = await this.#options.store.page(this.channel, { limit: 1 });
     return version === this.#version;
   }
 
@@ -84,8 +109,7 @@ export class PresenceReplica {
       const { version, users } = await this.#readAll();
       const waiting = this.#waiting;
       this.#waiting = undefined;
-      this.#version = version;
-      this.#users = new SortedUsers(users);
+      this.#begin(version, users);
       const isWhole =
         waiting.length < MOST_WAITING && waiting.every((change) => this.apply(change) !== 'gap');
       if (isWhole) return this.#version !== known;
@@ -98,7 +122,7 @@ export class PresenceReplica {
     let version: number | undefined;
     let after: string | undefined;
     for (;;) {
-      const page = await this.#store.page(this.channel, { after, limit: LIMITS.presencePage });
+      const page = await this.#options.store.page(this.channel, { after, limit: LIMITS.presencePage });
       version ??= page.version;
       for (const { user } of page.members) users.add(user);
       after = page.members.at(-1)?.user;
@@ -106,9 +130,28 @@ export class PresenceReplica {
     }
   }
 
+  #begin(version: number, users: ReadonlySet<string>): void {
+    if (this.#version !== 0 && !goesOn(this.#version, version)) {
+      for (const user of this.#all()) this.#forgotten.add(user);
+      this.#forgottenUntil = performance.now() + this.#options.rewriteMs;
+    }
+    for (const user of users) this.#forgotten.delete(user);
+    this.#version = version;
+    this.#users = new SortedUsers([...users, ...this.#forgotten]);
+  }
+
   #take({ joins, user, version }: AnnouncedChange): void {
     if (joins) this.#users.add(user);
     else this.#users.delete(user);
-    this.#version = this.#users.size === 0 ? 0 : version;
+    this.#forgotten.delete(user);
+    this.#version = this.#users.size === this.#forgotten.size ? 0 : version;
   }
+
+  #all(): readonly string[] {
+    return this.#users.behind(undefined, this.#users.size);
+  }
+}
+
+function goesOn(from: number, to: number): boolean {
+  return to >= from && to - from <= MOST_MISSED;
 }

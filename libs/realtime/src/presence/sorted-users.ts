@@ -2,8 +2,9 @@
 export class SortedUsers {
   readonly #users: string[];
 
-  constructor(users: ReadonlySet<string> = new Set()) {
-    this.#users = [...users].toSorted();
+  /** @param users Each once. */
+  constructor(users: readonly string[] = []) {
+    this.#users = users.toSorted();
   }
 
   get size(): number {

@@ -1,7 +1,6 @@
 import type { Checked } from '../check-rounds.js';
 import type { AnnouncedChange } from './presence-change.js';
-import { PresenceReplica } from './presence-replica.js';
-import type { PresenceStore } from './presence-store.js';
+import { PresenceReplica, type PresenceReplicaOptions } from './presence-replica.js';
 
 /** One channel whose members somebody on this node sees. */
 export class WatchedChannel implements Checked {
@@ -12,19 +11,15 @@ export class WatchedChannel implements Checked {
   /** Whether a change came since somebody looked. */
   active = false;
 
-  /** @param tellAll Called where a reading brought what no change had told. */
-  constructor(
-    channel: string,
-    store: Pick<PresenceStore, 'page'>,
-    tellAll: (replica: PresenceReplica) => void,
-  ) {
-    this.replica = new PresenceReplica(channel, store);
+  /** @param tellAll Called where the set is another one, and no change had told that. */
+  constructor(channel: string, options: PresenceReplicaOptions, tellAll: (replica: PresenceReplica) => void) {
+    this.replica = new PresenceReplica(channel, options);
     this.#tellAll = tellAll;
   }
 
-  /** Changes before one that came are missing, and not read yet. */
+  /** Changes are missing, and not read yet; or members whom the store forgot did not come back. */
   get isStuck(): boolean {
-    return this.#lacking;
+    return this.#lacking || this.replica.hasOverdue;
   }
 
   /** True where it is the next change, for those who watch; what is missing before it is read anew. */
@@ -38,6 +33,9 @@ export class WatchedChannel implements Checked {
 
   async check(): Promise<void> {
     if (this.#lacking || !(await this.replica.isCurrent())) await this.#readAnew();
+    if (!this.replica.hasOverdue) return;
+    this.replica.dropOverdue();
+    this.#tellAll(this.replica);
   }
 
   async #readAnew(): Promise<void> {

@@ -15,6 +15,8 @@ export interface SessionTimes {
   /** From the end of a lease to its sweep. */
   readonly sweepMarginMs: number;
   readonly sweepAgainMs: readonly number[];
+  /** How long it may take until everybody is written anew after the store lost its data. */
+  readonly rewriteMs: number;
   readonly graceMs: number;
   /** Grace of connections that were given away. */
   readonly drainGraceMs: number;
@@ -33,6 +35,7 @@ export function sessionTimes(options: SessionOptions, drainGraceMs: number): Ses
     stallMs: leaseMs / 2,
     sweepMarginMs: leaseMs / 5,
     sweepAgainMs: [leaseMs, 6 * leaseMs],
+    rewriteMs: 2 * leaseMs,
     graceMs,
     drainGraceMs,
     roundMs: leaseMs / 10,

@@ -54,6 +54,7 @@ const EMPTY_MS = 1_000;
 /** Who is connected anywhere: this node's part in it, and what it knows of the others'. */
 export class Sessions {
   readonly node: string;
+  readonly times: SessionTimes;
   readonly gate: StallGate;
   readonly events: SessionEvents;
   readonly places: UserPlaces;
@@ -71,6 +72,7 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     const { node, directory, sessions, presence, connections, times, limit, metrics } = options;
     this.node = node;
+    this.times = times;
     this.#options = options;
     this.events = new SessionEvents(sessions);
     this.places = new UserPlaces(sessions, limit);

@@ -106,8 +106,12 @@ export const PUBLISHING: readonly Provider[] = [
   {
     provide: NodePresence,
     inject: [PresenceStore, LocalFanout, RealtimeMetrics, Sessions],
-    useFactory: (store: PresenceStore, fanout: LocalFanout, metrics: RealtimeMetrics, { gate }: Sessions) =>
-      new NodePresence({ store, fanout, metrics, gate }),
+    useFactory: (
+      store: PresenceStore,
+      fanout: LocalFanout,
+      metrics: RealtimeMetrics,
+      { gate, times }: Sessions,
+    ) => new NodePresence({ store, fanout, metrics, gate, times }),
   },
   {
     provide: ChannelPresence,
