@@ -59,6 +59,25 @@ describe('the SDK on channels with a history', () => {
     expect(lost).toEqual([]);
   });
 
+  it('is told that it missed more than half of what it may be owed, and goes on behind it', async () => {
+    const client = await open();
+    const channel = client.channel('room:big');
+    const [seen, lost]: [unknown[], unknown[]] = [[], []];
+    channel.on('say', (data) => seen.push(data));
+    channel.onResync((resync) => lost.push(resync));
+    await channel.subscribe();
+    network.setMode('cut');
+    await when(client, 'waiting');
+    const service = app.get(RealtimeService).channel('room:big');
+    for (let n = 0; n < 6; n += 1)
+      expect(await service.publish('say', 'x'.repeat(100_000))).toMatchObject({ ok: true });
+    network.setMode('pass');
+    await vi.waitFor(() => expect(channel.state).toEqual({ status: 'subscribed', recovered: false }), WAIT);
+    expect(lost).toMatchObject([{ reason: 'not recovered', position: { offset: 6 } }]);
+    await service.publish('say', 'next');
+    await vi.waitFor(() => expect(seen).toEqual(['next']), WAIT);
+  });
+
   it('is told where it can’t go on, while it is away and while it is there', async () => {
     const admin = new Redis(redis.url);
     const client = await open();
