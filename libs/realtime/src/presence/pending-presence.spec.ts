@@ -59,6 +59,16 @@ describe('subscriptions that are not written yet', () => {
     expect(said(pending.take(10))).toEqual(['leave of-ann', 'enter of-ben', 'enter of-eve']);
   });
 
+  it('may be known where an older change of theirs was under way, unanswered', () => {
+    const pending = new PendingPresence();
+    leave(pending, 'ann');
+    const taken = pending.take(1);
+    pending.enter(entering('ann'), false);
+    pending.putBack(taken);
+    leave(pending, 'ann');
+    expect(said(pending.take(10))).toEqual(['leave of-ann']);
+  });
+
   it('leave in the order in which they came, as many as are wanted', () => {
     const pending = new PendingPresence();
     for (const user of ['ann', 'ben', 'eve']) pending.enter(entering(user), false);

@@ -44,7 +44,8 @@ export class PendingPresence implements PendingList<PresenceChange> {
     for (const change of changes)
       if (change.type === 'enter') this.enter(change, true);
       else this.leave({ ...change, graceEndsAt: performance.now() + change.graceMs });
-    for (const [key, pending] of newer) this.#changes.set(key, pending);
+    for (const [key, pending] of newer)
+      this.#changes.set(key, { ...pending, known: pending.known || this.#changes.has(key) });
   }
 
   forgetOldest(): boolean {

@@ -51,7 +51,10 @@ export class PendingChanges implements PendingList<SessionChange> {
       if (change.type === 'enter') this.enter(change);
       else this.leave({ ...change, graceEndsAt: performance.now() + change.graceMs });
     }
-    for (const [id, pending] of newer) this.#changes.set(id, { ...this.#changes.get(id), ...pending });
+    for (const { enter, leave } of newer.values()) {
+      if (enter !== undefined) this.enter(enter);
+      if (leave !== undefined) this.leave(leave);
+    }
   }
 
   forgetOldest(): boolean {
