@@ -1,6 +1,7 @@
 import type { Rule } from './rule.js';
 import { RULES } from './rules/index.js';
 import { type ConformanceTarget, notApplicable } from './target.js';
+import { lackOf } from './transports.js';
 import { Trial } from './trial.js';
 import { within } from './within.js';
 
@@ -31,6 +32,8 @@ export async function runRule(rule: Rule, target: ConformanceTarget): Promise<Ve
   const missing = notApplicable(rule, target);
   if (missing !== undefined) return verdict('not-applicable', missing);
   using trial = new Trial(target);
+  const lack = rule.over === undefined ? undefined : await lackOf(rule.over, trial);
+  if (lack !== undefined) return verdict('not-applicable', lack);
   try {
     await within(RULE_MS, rule.run(trial), 'no end');
     return verdict('ok');

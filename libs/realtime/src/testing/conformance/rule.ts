@@ -1,4 +1,5 @@
 import type { Need } from './target.js';
+import type { OptionalTransport } from './transports.js';
 import type { Trial } from './trial.js';
 
 /** One rule of the wire protocol, and how to find out whether a server keeps it. */
@@ -9,6 +10,8 @@ export interface Rule {
   readonly says: string;
   /** What it takes beside a URL and two tokens. */
   readonly needs?: readonly Need[];
+  /** Which way of talking it is about, where a server may lack that. */
+  readonly over?: OptionalTransport;
   /** Rejects, saying why, where the server doesn't keep it. */
   run(trial: Trial): Promise<void>;
 }

@@ -15,6 +15,8 @@ export interface ConformanceTarget {
   readonly plainChannel?: string;
   /** The server API, with a key of the scope `admin`: for what only a backend can cause. */
   readonly api?: { readonly url: string; readonly key: string };
+  /** What `sse`, `poll` and `send` are looked for beside. Default: `url`. */
+  readonly httpUrl?: string;
   /** Where tickets are bought. Default: `/tickets` of the same origin. */
   readonly ticketsUrl?: string;
   /** An event whose handler takes some 500 ms to answer: for what waits behind it. */

@@ -3,6 +3,7 @@ import { userChannel } from '@aerie/protocol';
 import type { TestClientOptions } from '../test-client.js';
 import { type ProbeOptions, probeUpgrade, type UpgradeAnswer } from '../upgrade-probe.js';
 import { ensure, fieldsOf } from './expectations.js';
+import { HttpSide } from './http-side.js';
 import type { SocketTalker } from './talker.js';
 import { type ConformanceTarget, DEFAULT_CHANNEL } from './target.js';
 import { WebSocketTalker } from './websocket-talker.js';
@@ -17,11 +18,14 @@ const POLL_MS = 20;
 export class Trial {
   readonly target: ConformanceTarget;
   readonly timeoutMs: number;
+  /** What is asked by plain requests. */
+  readonly http: HttpSide;
   readonly #open = new Set<SocketTalker>();
 
   constructor(target: ConformanceTarget) {
     this.target = target;
     this.timeoutMs = target.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.http = new HttpSide(target, this.timeoutMs);
   }
 
   /** A connection after the 101, with these credentials or none. */
@@ -108,6 +112,7 @@ export class Trial {
   }
 
   [Symbol.dispose](): void {
+    this.http.end();
     for (const talker of this.#open) talker.drop();
     this.#open.clear();
   }

@@ -6,12 +6,16 @@ import { firstMessageRules } from './first-message.js';
 import { handlerRules } from './handlers.js';
 import { handshakeRules } from './handshake.js';
 import { historyRules } from './history.js';
+import { longPollingRules } from './long-polling.js';
 import { messageRules } from './messages.js';
+import { msgpackRules } from './msgpack.js';
 import { plainChannelRules } from './plain-channels.js';
 import { presenceRules } from './presence.js';
 import { publishRules } from './publishing.js';
 import { recoveryRules } from './recovery.js';
+import { sendRules } from './send.js';
 import { serverApiRules } from './server-api.js';
+import { sseRules } from './sse.js';
 import { subscriptionRules } from './subscriptions.js';
 import { ticketRules } from './tickets.js';
 import { welcomeRules } from './welcome.js';
@@ -36,4 +40,8 @@ export const RULES: readonly Rule[] = [
   ...plainChannelRules,
   ...serverApiRules,
   ...handlerRules,
+  ...msgpackRules,
+  ...sseRules,
+  ...sendRules,
+  ...longPollingRules,
 ];

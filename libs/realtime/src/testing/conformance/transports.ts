@@ -1,0 +1,42 @@
+import type { ConformanceTarget } from './target.js';
+import type { Trial } from './trial.js';
+
+/** A way of talking that a server may have or not. */
+export type OptionalTransport = 'msgpack' | 'sse' | 'long-polling' | 'send';
+
+const NOT_SERVED = [404, 405, 501];
+
+const FOUND: Readonly<Record<OptionalTransport, (trial: Trial) => Promise<string | undefined>>> = {
+  msgpack: async (trial) => {
+    const protocols = ['aerie.v1.json', 'aerie.v1.msgpack'];
+    const { status, headers } = await trial.probe({ token: trial.token(0), protocols });
+    const chosen = headers['sec-websocket-protocol'];
+    const isOffered = status !== 101 || chosen === 'aerie.v1.msgpack';
+    return isOffered ? undefined : 'the server lacks MessagePack: it prefers JSON';
+  },
+  sse: (trial) => pathOf(trial, 'sse', 'server-sent events'),
+  'long-polling': (trial) => pathOf(trial, 'poll', 'long polling'),
+  send: (trial) => pathOf(trial, 'sse', 'server-sent events, beside which one sends'),
+};
+
+type Lacks = Map<OptionalTransport, Promise<string | undefined>>;
+
+/** Asked once: what is refused on purpose is enough for a server that counts failures. */
+const known = new WeakMap<ConformanceTarget, Lacks>();
+
+/** What a server lacks for a transport; undefined where it has it, or where that is not to be found out. */
+export function lackOf(transport: OptionalTransport, trial: Trial): Promise<string | undefined> {
+  const lacks: Lacks = known.get(trial.target) ?? new Map();
+  known.set(trial.target, lacks);
+  const lack = lacks.get(transport) ?? FOUND[transport](trial).catch(() => undefined);
+  lacks.set(transport, lack);
+  return lack;
+}
+
+async function pathOf(trial: Trial, path: 'sse' | 'poll', what: string): Promise<string | undefined> {
+  const { status, body } = await trial.http.ask(path, { token: trial.token(0) });
+  await body?.cancel();
+  return NOT_SERVED.includes(status)
+    ? `the server lacks ${what}: /${path} is answered with ${status}`
+    : undefined;
+}
