@@ -64,21 +64,53 @@ describe('a call to a node', () => {
     Logger.overrideLogger(true);
   });
 
-  it('comes to nothing soon where the node dies while it takes its time, and waits for one that lives', async () => {
+  it('may take its time where the node shows that it is there, and none where it died', async () => {
     vi.useFakeTimers();
+    const late = Promise.withResolvers<string>();
+    far.handle('wait', () => late.promise);
     const dying = nodes.add('dying');
-    const { promise, resolve } = Promise.withResolvers<string>();
-    for (const node of [dying, far]) node.handle('wait', () => promise);
-    const call = { name: 'wait', data: null, timeoutMs: 13_000 };
-    const [toDying, toFar] = [near.call('dying', call), near.call('a far/one', call)];
-    await vi.advanceTimersByTimeAsync(3_000);
+    dying.handle('wait', () => new Promise(() => undefined));
+    const outcomes: unknown[] = [];
+    const ask = (node: string): void => {
+      void near
+        .call(node, { name: 'wait', data: null, timeoutMs: 60_000 })
+        .then((outcome) => outcomes.push(outcome));
+    };
+    ask('a far/one');
+    ask('dying');
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(outcomes).toEqual([]);
     nodes.byChannel.delete(dying.channel);
-    await vi.advanceTimersByTimeAsync(4_000);
-    expect(await toDying).toMatchObject({ code: 'unavailable' });
-    resolve('done');
-    expect(await toFar).toBe('done');
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(outcomes).toMatchObject([{ code: 'unavailable', retryAfterSeconds: 1 }]);
+    ask('dying');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(outcomes).toHaveLength(2);
+    late.resolve('at last');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(outcomes[2]).toBe('at last');
+    nodes.byChannel.set(dying.channel, dying);
+    ask('dying');
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(outcomes).toHaveLength(3);
+    near.close();
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('of one kind is never refused because of many of another', async () => {
+    const asker = nodes.add('asker');
+    const held = Array.from({ length: 10_000 }, () => asker.call('elsewhere', { name: 'poll', data: null }));
+    expect(await asker.call('elsewhere', { name: 'poll', data: null })).toMatchObject({
+      code: 'overloaded',
+      retryAfterSeconds: 1,
+    });
+    expect(await asker.call('a far/one', { name: 'double', data: 4 })).toBe(8);
+    asker.close();
+    expect(await Promise.all(held)).toHaveLength(10_000);
+    const after = asker.call('elsewhere', { name: 'poll', data: null });
+    asker.close();
+    expect(await after).toMatchObject({ code: 'unavailable' });
   });
 
   it('fails at once where the backplane is away, or this node ends', async () => {

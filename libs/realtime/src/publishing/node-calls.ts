@@ -4,16 +4,16 @@ import { z } from 'zod';
 import { randomId } from '../random-id.js';
 import { Refusal } from '../refusal.js';
 import { nodeChannel } from './internal-channels.js';
-import { NodeWatch } from './node-watch.js';
+import { NodePulse } from './node-pulse.js';
 import type { Publisher } from './publisher.js';
 
 const CALL_ID_BYTES = 12;
 /** An answer that takes longer will not come: the other node is gone, or the backplane is. */
 const TIMEOUT_MS = 5_000;
+/** Of one name: held polls must not keep messages from being brought. */
 const MAX_PENDING = 10_000;
-/** What every node answers at once. */
-const SIGN = 'sign';
-const SIGN_WITHIN_MS = 2_000;
+/** The name of the question that every node answers at once. */
+const PULSE = 'pulse';
 
 const Frame = z.discriminatedUnion('type', [
   z.object({
@@ -41,14 +41,18 @@ export interface NodeCall {
   /** The handler's name. */
   readonly name: string;
   readonly data: unknown;
-  /** How long the answer may take. Milliseconds, default 5,000. A node that takes longer is asked meanwhile whether it lives. */
+  /** How long the answer may take. Milliseconds, default 5,000. */
   readonly timeoutMs?: number | undefined;
 }
 
 interface Pending {
+  readonly node: string;
+  readonly name: string;
   readonly answered: (outcome: unknown) => void;
   readonly timer: NodeJS.Timeout;
 }
+
+type PendingCall = Omit<Pending, 'answered' | 'timer'> & { readonly timeoutMs: number };
 
 /**
  * Questions to one particular node, over the backplane: for what only the node that holds a connection can do. An answer
@@ -59,29 +63,36 @@ export class NodeCalls {
   readonly #options: NodeCallsOptions;
   readonly #handlers = new Map<string, CallHandler>();
   readonly #pending = new Map<string, Pending>();
-  readonly #watch = new NodeWatch((node) => this.#lives(node));
+  readonly #pendingByName = new Map<string, number>();
+  readonly #pulse = new NodePulse({
+    ask: (node) => void this.#ask(node, { name: PULSE, data: null, timeoutMs: TIMEOUT_MS }),
+    onSilent: (node) => this.#giveUp(node),
+  });
   /** Where this node is called. */
   readonly channel: string;
 
   constructor(options: NodeCallsOptions) {
     this.#options = options;
     this.channel = nodeChannel(encodeSegment(options.node));
-    this.handle(SIGN, () => null);
+    this.handle(PULSE, () => null);
   }
 
   handle(name: string, handler: CallHandler): void {
     this.#handlers.set(name, handler);
   }
 
-  /** Resolves with the answer, or `unavailable` where none came in time. */
-  async call(node: string, { name, data, timeoutMs = TIMEOUT_MS }: NodeCall): Promise<unknown> {
-    if (node === this.#options.node) return this.#answerTo(name, data);
-    if (this.#pending.size >= MAX_PENDING) return new Refusal('overloaded', 'too many calls are under way');
+  /** Resolves with the answer, or `unavailable` where none came in time, or the node shows no sign of life for some 4 s. */
+  async call(node: string, call: NodeCall): Promise<unknown> {
+    if (node === this.#options.node) return this.#answerTo(call.name, call.data);
+    if ((this.#pendingByName.get(call.name) ?? 0) >= MAX_PENDING) return tooMany();
+    return this.#ask(node, call);
+  }
+
+  async #ask(node: string, { name, data, timeoutMs = TIMEOUT_MS }: NodeCall): Promise<unknown> {
     const id = randomId(CALL_ID_BYTES);
-    const answer = this.#awaited(id, timeoutMs);
+    const answer = this.#awaited(id, { node, name, timeoutMs });
     const told = await this.#tell(node, { type: 'call', id, from: this.#options.node, name, data });
     if (!told) this.#settle(id, noAnswer());
-    else if (timeoutMs > TIMEOUT_MS) return this.#watched(node, id, answer);
     return answer;
   }
 
@@ -89,7 +100,7 @@ export class NodeCalls {
   receive(bytes: Uint8Array): void {
     const frame = Frame.safeParse(parse(bytes));
     if (!frame.success) this.#logger.warn('a call was not understood (a newer node?)');
-    else if (frame.data.type === 'answer') this.#settle(frame.data.id, frame.data.data);
+    else if (frame.data.type === 'answer') this.#answered(frame.data.id, frame.data.data);
     else void this.#serve(frame.data);
   }
 
@@ -97,21 +108,28 @@ export class NodeCalls {
     for (const id of this.#pending.keys()) this.#settle(id, noAnswer());
   }
 
-  #awaited(id: string, timeoutMs: number): Promise<unknown> {
+  #awaited(id: string, { node, name, timeoutMs }: PendingCall): Promise<unknown> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#settle(id, noAnswer()), timeoutMs).unref();
-      this.#pending.set(id, { answered: resolve, timer });
+      this.#pending.set(id, { node, name, answered: resolve, timer });
+      this.#count(name, 1);
+      if (name !== PULSE) this.#pulse.owes(node);
     });
   }
 
-  async #watched(node: string, id: string, answer: Promise<unknown>): Promise<unknown> {
-    const unwatch = this.#watch.wait(node, () => this.#settle(id, noAnswer()));
-    return answer.finally(unwatch);
+  #answered(id: string, outcome: unknown): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pulse.heard(pending.node);
+    this.#settle(id, outcome);
   }
 
-  async #lives(node: string): Promise<boolean> {
-    const sign = await this.call(node, { name: SIGN, data: null, timeoutMs: SIGN_WITHIN_MS });
-    return !(sign instanceof Refusal);
+  #giveUp(silent: string): void {
+    for (const [id, { node }] of this.#pending) if (node === silent) this.#settle(id, noAnswer());
+  }
+
+  #count(name: string, by: number): void {
+    this.#pendingByName.set(name, (this.#pendingByName.get(name) ?? 0) + by);
   }
 
   #settle(id: string, outcome: unknown): void {
@@ -119,6 +137,8 @@ export class NodeCalls {
     if (pending === undefined) return;
     this.#pending.delete(id);
     clearTimeout(pending.timer);
+    this.#count(pending.name, -1);
+    if (pending.name !== PULSE) this.#pulse.settled(pending.node);
     pending.answered(outcome);
   }
 
@@ -141,6 +161,10 @@ export class NodeCalls {
     const channel = nodeChannel(encodeSegment(node));
     return (await this.#options.publisher.publish({ channel, frame })).ok;
   }
+}
+
+function tooMany(): Refusal {
+  return new Refusal('overloaded', 'too many calls are under way', { retryAfterSeconds: 1 });
 }
 
 function noAnswer(): Refusal {

@@ -66,6 +66,7 @@ export class Sessions {
   readonly #sweeper: Sweeper;
   readonly #rounds: SessionRounds;
   #listener: SessionsListener | undefined;
+  #listing: Promise<readonly NodeInfo[]> | undefined;
   /** Fences that this node has left, and that something may still stand under. */
   #leftovers: readonly string[] = [];
 
@@ -154,6 +155,13 @@ export class Sessions {
   async nodes(): Promise<readonly NodeInfo[]> {
     const known = await this.#options.directory.list().catch((): readonly NodeInfo[] => []);
     return [this.#info(), ...known.filter(({ node }) => node !== this.node)];
+  }
+
+  /** Whether a node's lease is over, so that nobody is connected to it any more. Rejects with `BackplaneUnavailable`. */
+  async hasLeft(node: string): Promise<boolean> {
+    this.#listing ??= this.#options.directory.list().finally(() => (this.#listing = undefined));
+    const known = await this.#listing;
+    return node !== this.node && !known.some((other) => other.node === node);
   }
 
   /** After the last connection ended. What the store could not be told is left to the other nodes' sweep. */

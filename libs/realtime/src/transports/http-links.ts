@@ -20,7 +20,7 @@ type Answer = z.infer<typeof Answer>;
 
 export interface HttpLinksOptions {
   readonly registry: Pick<ConnectionRegistry, 'onRemoved'>;
-  readonly sessions: Pick<Sessions, 'connectionsOf' | 'node'>;
+  readonly sessions: Pick<Sessions, 'connectionsOf' | 'hasLeft' | 'node'>;
   readonly calls: Pick<NodeCalls, 'handle' | 'call'>;
 }
 
@@ -76,12 +76,17 @@ export class HttpLinks {
       data: { connection, user, data },
       timeoutMs,
     });
-    if (answer instanceof Refusal) return answer;
+    if (answer instanceof Refusal) return (await this.#hasLeft(node)) ? gone() : answer;
     const parsed = Answer.safeParse(answer);
     if (!parsed.success)
       return new Refusal('unavailable', 'the answer was not understood (another version?)');
     if (parsed.data.state === 'gone') return gone();
     return parsed.data.state === 'foreign' ? foreign() : parsed.data.data;
+  }
+
+  // While it can't be known the answer stays what it is.
+  #hasLeft(node: string): Promise<boolean> {
+    return this.#options.sessions.hasLeft(node).catch(() => false);
   }
 
   async #nodeOf(user: string, connection: string): Promise<string | Refusal> {

@@ -1,0 +1,59 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { BackplaneUnavailable } from '../publishing/backplane.js';
+import { Refusal } from '../refusal.js';
+import { HttpLinks } from './http-links.js';
+
+const HOLDER = { user: 'ann', connection: 'c1' };
+const NO_ANSWER = new Refusal('unavailable', 'no answer', { retryAfterSeconds: 1 });
+
+/** What is known of the node that holds the connection. */
+let answer: unknown;
+let living: ReadonlySet<string> | undefined;
+const links = new HttpLinks({
+  registry: { onRemoved: () => () => undefined },
+  sessions: {
+    node: 'near',
+    connectionsOf: async () => [
+      {
+        id: 'c1',
+        node: 'far',
+        user: 'ann',
+        transport: 'long-polling',
+        address: '192.0.2.1',
+        openedAt: 0,
+        expiresAt: null,
+        channels: [],
+      },
+    ],
+    hasLeft: async (node) => {
+      if (living === undefined) throw new BackplaneUnavailable('away');
+      return !living.has(node);
+    },
+  },
+  calls: { handle: () => undefined, call: async () => answer },
+});
+const ask = (): Promise<unknown> => links.ask(HOLDER, { name: 'poll', data: null });
+
+beforeEach(() => {
+  answer = NO_ANSWER;
+  living = new Set(['near', 'far']);
+});
+
+describe('a request for a connection of another node', () => {
+  it('brings what that node answers', async () => {
+    answer = { state: 'held', data: 7 };
+    living = new Set();
+    expect(await ask()).toBe(7);
+  });
+
+  it('is to be tried again while the node may be there, or nobody knows', async () => {
+    expect(await ask()).toMatchObject({ code: 'unavailable', retryAfterSeconds: 1 });
+    living = undefined;
+    expect(await ask()).toMatchObject({ code: 'unavailable' });
+  });
+
+  it('is told that the connection is over as soon as the node’s lease is', async () => {
+    living = new Set(['near']);
+    expect(await ask()).toMatchObject({ code: 'session_gone', status: 410 });
+  });
+});
