@@ -1,5 +1,5 @@
-import { describe, expect, it, vi } from 'vitest';
-import type { PlannedEnding, TransportKind } from '../wire.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { PlannedEnding, TransportKind, TransportPlan } from '../wire.js';
 import { fallbacks } from './fallbacks.js';
 import { longPolling } from './long-polling.js';
 import { sse } from './sse.js';
@@ -126,27 +126,81 @@ describe('which transport is next', () => {
   });
 });
 
+/** The WebSocket fails, and the first fallback works. */
+function proveIt(one: TransportPlan): void {
+  expect(one.current.name).toBe('websocket');
+  one.ended(failed({ answer: { status: 426 } }));
+  one.welcomed();
+}
+
 describe('what worked', () => {
-  it('is remembered for the next client, per address, until an hour is over', () => {
-    vi.useFakeTimers();
-    try {
-      const where = storage();
-      const one = plan(where);
-      one.ended(failed({ answer: { status: 426 } }));
-      one.welcomed();
-      expect(plan(where).current.name).toBe('sse');
-      const elsewhere = fallbacks({ storage: where })(webSocket, new URL('wss://other.example/ws'));
-      expect(elsewhere.current.name).toBe('websocket');
-      vi.advanceTimersByTime(3_599_000);
-      one.welcomed();
-      expect(plan(where).current.name).toBe('sse');
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is remembered for the next client, per address, for a minute: a moment of 502 is no network without WebSockets', () => {
+    const where = storage();
+    const one = plan(where);
+    proveIt(one);
+    expect(plan(where).current.name).toBe('sse');
+    const elsewhere = fallbacks({ storage: where })(webSocket, new URL('wss://other.example/ws'));
+    expect(elsewhere.current.name).toBe('websocket');
+    one.ended(failed({ reached: 'welcomed' }));
+    expect(one.current.name).toBe('sse');
+    vi.advanceTimersByTime(60_001);
+    expect(plan(where).current.name).toBe('websocket');
+    one.ended(failed({ reached: 'welcomed' }));
+    expect(one.current.name).toBe('websocket');
+  });
+
+  it('is remembered five times as long each time the WebSocket fails anew, at most an hour', () => {
+    const where = storage();
+    for (const minutes of [1, 5, 25, 60, 60]) {
+      proveIt(plan(where));
+      vi.advanceTimersByTime(minutes * 60_000 - 1_000);
+      expect(plan(where).current.name, `${minutes} minutes`).toBe('sse');
       vi.advanceTimersByTime(2_000);
-      expect(plan(where).current.name).toBe('websocket');
-      one.ended(failed({ reached: 'welcomed' }));
-      expect(one.current.name).toBe('websocket');
-    } finally {
-      vi.useRealTimers();
+      expect(plan(where).current.name, `${minutes} minutes`).toBe('websocket');
     }
+  });
+
+  it('is remembered no longer because it works again', () => {
+    const where = storage();
+    proveIt(plan(where));
+    const next = plan(where);
+    for (let second = 0; second < 59; second += 1) {
+      next.welcomed();
+      next.ended(failed({ reached: 'welcomed' }));
+      vi.advanceTimersByTime(1_000);
+    }
+    expect(next.current.name).toBe('sse');
+    vi.advanceTimersByTime(2_000);
+    next.ended(failed({ reached: 'welcomed' }));
+    expect(next.current.name).toBe('websocket');
+    expect(plan(where).current.name).toBe('websocket');
+  });
+
+  it('counts once for clients that find it out together', () => {
+    const where = storage();
+    const [one, two] = [plan(where), plan(where)];
+    proveIt(one);
+    proveIt(two);
+    vi.advanceTimersByTime(60_001);
+    expect(plan(where).current.name).toBe('websocket');
+  });
+
+  it('begins with a minute again after an hour in which nobody asked', () => {
+    const where = storage();
+    proveIt(plan(where));
+    vi.advanceTimersByTime(3_660_001);
+    proveIt(plan(where));
+    vi.advanceTimersByTime(60_001);
+    expect(plan(where).current.name).toBe('websocket');
+  });
+
+  it('is nothing where the storage holds something else', () => {
+    const where = storage();
+    where.setItem('aerie:transport:example.com/ws', 'sse tomorrow');
+    expect(plan(where).current.name).toBe('websocket');
   });
 
   it('is forgotten when a WebSocket works again', () => {

@@ -21,6 +21,8 @@ export class FallbackPlan implements TransportPlan {
   #silent = 0;
   /** A proxy has turned the WebSocket of this round away. */
   #socketTurnedAway = false;
+  /** The WebSocket failed since something worked: if a fallback works now, that is the proof. */
+  #failed = false;
 
   /** @param kinds The WebSocket, then what stands in for it. */
   constructor(kinds: readonly TransportKind[], memory: TransportMemory) {
@@ -36,7 +38,9 @@ export class FallbackPlan implements TransportPlan {
   welcomed(): void {
     this.#silent = 0;
     if (this.#index === 0) this.#memory.forget();
-    else this.#memory.remember(this.current.name);
+    // Another client of the same address may have said so already.
+    else if (this.#failed && !this.#memory.recall()) this.#memory.remember(this.current.name);
+    this.#failed = false;
   }
 
   ended(ending: PlannedEnding): PlanStep {
@@ -49,6 +53,7 @@ export class FallbackPlan implements TransportPlan {
     this.#silent = 0;
     const turnedAway = isTurnedAway(ending);
     if (this.#index === 0) this.#socketTurnedAway = turnedAway;
+    this.#failed ||= this.#index === 0;
     this.#index = (this.#index + 1) % this.#kinds.length;
     // Nothing is let through: the answer decides, as it would without fallbacks.
     if (this.#index === 0 && turnedAway && this.#socketTurnedAway) return 'stay';

@@ -9,7 +9,10 @@ const HOUR_MS = 3_600_000;
 export interface FallbackOptions {
   /** What is tried behind the WebSocket, in this order. Default: `[sse(), longPolling()]`. */
   readonly transports?: readonly TransportKind[];
-  /** How long what worked is preferred before a new attempt begins with the WebSocket again. Default: an hour. */
+  /**
+   * How long at most what worked is preferred before a new attempt begins with the WebSocket again: a minute at first, five times
+   * as long each time the WebSocket fails anew. Default: an hour.
+   */
   readonly preferMs?: number;
   /** Where that is kept. Default: the page's `localStorage`, else this process. */
   readonly storage?: TransportStorage;

@@ -25,7 +25,21 @@ export function defaultStorage(): TransportStorage {
   }
 }
 
-/** Which transport worked for one address instead of the WebSocket, for as long as it is to be preferred. */
+/** A moment's trouble of a server or a proxy looks like a network that lets no WebSocket through. */
+const FIRST_MS = 60_000;
+const GROWTH = 5;
+
+interface Remembered {
+  readonly name: string;
+  readonly until: number;
+  /** For how long. */
+  readonly ms: number;
+}
+
+/**
+ * Which transport worked for one address where the WebSocket had failed. Preferred for a minute at first, five times as long each
+ * time the WebSocket has failed again since, at most for `preferMs`; forgotten when a WebSocket works, or nobody asked for as long.
+ */
 export class TransportMemory {
   readonly #key: string;
   readonly #options: MemoryOptions;
@@ -36,13 +50,17 @@ export class TransportMemory {
   }
 
   recall(): string | undefined {
-    const [name, until] = (this.#read() ?? '').split(' ');
-    return name && Number(until) > Date.now() ? name : undefined;
+    const known = this.#read();
+    return known && known.until > Date.now() ? known.name : undefined;
   }
 
-  /** The first one remembered sets the time: to connect again does not prolong it. */
+  /** The WebSocket failed, and this one works. */
   remember(name: string): void {
-    if (this.recall() !== name) this.#write(`${name} ${Date.now() + this.#options.preferMs}`);
+    const { preferMs } = this.#options;
+    const before = this.#read();
+    const isRecent = before && before.until + preferMs > Date.now();
+    const ms = Math.min(preferMs, isRecent ? before.ms * GROWTH : FIRST_MS);
+    this.#write(`${name} ${Date.now() + ms} ${ms}`);
   }
 
   forget(): void {
@@ -53,11 +71,12 @@ export class TransportMemory {
     }
   }
 
-  #read(): string | null {
+  #read(): Remembered | undefined {
     try {
-      return this.#options.storage.getItem(this.#key);
+      const [name, until, ms] = this.#options.storage.getItem(this.#key)?.split(' ') ?? [];
+      return name && Number(until) && Number(ms) ? { name, until: Number(until), ms: Number(ms) } : undefined;
     } catch {
-      return null;
+      return undefined;
     }
   }
 
