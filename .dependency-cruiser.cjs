@@ -15,14 +15,14 @@ module.exports = {
     {
       name: 'client-knows-only-protocol',
       severity: 'error',
-      from: { path: '^libs/client/src', pathNot: `${spec}|^libs/client/src/msgpack[.]ts$` },
+      from: { path: '^libs/client/src', pathNot: `${spec}|^libs/client/src/(msgpack|react)[.]ts$` },
       to: { pathNot: '^libs/(client|protocol)/' },
     },
     {
-      name: 'client-bundle-has-no-codec-but-json',
+      name: 'client-entries-are-leaves',
       severity: 'error',
-      from: { path: '^libs/client/src', pathNot: `${spec}|^libs/client/src/msgpack[.]ts$` },
-      to: { path: '^libs/client/src/msgpack[.]ts$' },
+      from: { path: '^libs/client/src', pathNot: spec },
+      to: { path: '^libs/client/src/(bytes|msgpack|presence|react|fallbacks/index)[.]ts$' },
     },
     { name: 'libs-never-see-apps', severity: 'error', from: { path: '^libs' }, to: { path: '^apps' } },
     {
