@@ -48,6 +48,35 @@ const KEPT = [
   'publish.repeat',
 ];
 
+/** And over HTTP. */
+const STREAMED = RULES.filter(({ over = 'msgpack' }) => over !== 'msgpack').map(({ name }) => name);
+
+const STREAM_FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
+  ['lets proxies collect', ['sse.accepted']],
+  [
+    'lets everybody in',
+    ['sse.refused', 'send.foreign', 'send.credential', 'poll.refused', 'poll.credential'],
+  ],
+  ['has no proofs', ['sse.welcome', 'send.proof', 'send.renewal', 'poll.credential']],
+  ['names no forbidden channels', ['sse.subscribed']],
+  ['takes any number of channels', ['sse.channels']],
+  ['takes any id', ['sse.foreign-id']],
+  ['forgets places', ['sse.resume', 'sse.resume-query', 'poll.resume']],
+  ['gives no ids', ['sse.publications', 'sse.resume', 'sse.resume-query']],
+  ['ends without a word', ['sse.close', 'poll.close']],
+  ['takes a seq again', ['send.repeat']],
+  ['takes gaps', ['send.gap']],
+  ['believes names', ['send.foreign']],
+  ['takes any body', ['send.invalid']],
+  ['takes large messages', ['send.too-large']],
+  ['makes up connections', ['send.session-gone']],
+  ['drops batches', ['poll.repeat']],
+  ['takes any cursor', ['poll.cursor']],
+  ['lets several polls wait', ['poll.newest']],
+  ['polls say nothing at first', ['poll.opening']],
+  ['keeps who left polling', ['poll.goodbye']],
+];
+
 const FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
   ['refuses with 403', ['handshake.unauthenticated']],
   ['echoes the bearer', ['subprotocol.bearer']],
@@ -106,6 +135,32 @@ describe('the conformance suite', () => {
 
   it.concurrent.each(FAULTS)('finds that a server %s, and nothing else', async (fault, rules) => {
     expect(failures(await verdictsOn(fault))).toEqual(rules);
+  });
+
+  it('finds nothing wrong with another implementation over HTTP', async () => {
+    const verdicts = await verdictsOn(undefined, { only: STREAMED });
+    expect(verdicts.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+  });
+
+  it.concurrent.each(STREAM_FAULTS)(
+    'finds over HTTP that a server %s, and nothing else',
+    async (fault, rules) => {
+      expect(failures(await verdictsOn(fault, { only: STREAMED }))).toEqual(rules);
+    },
+  );
+
+  it('says which transports a server lacks', async () => {
+    const only = ['msgpack.frames', 'sse.resume', 'send.repeat', 'poll.waits'];
+    const verdicts = await verdictsOn('has nothing over HTTP', { only });
+    expect(verdicts.map(({ outcome, why }) => [outcome, why])).toEqual([
+      ['not-applicable', 'the server lacks MessagePack: it prefers JSON'],
+      ['not-applicable', 'the server lacks server-sent events: /sse is answered with 404'],
+      [
+        'not-applicable',
+        'the server lacks server-sent events, beside which one sends: /sse is answered with 404',
+      ],
+      ['not-applicable', 'the server lacks long polling: /poll is answered with 404'],
+    ]);
   });
 
   it('ends on a server that speaks something else, and says so', async () => {

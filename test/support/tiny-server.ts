@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CLOSE, decodeMessage, type ErrorCode, LIMITS, type Message, type MessageId } from '@aerie/protocol';
+import { type StreamFault, TinyStreams } from './tiny-streams.js';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 /** What a server may get wrong. */
@@ -23,7 +24,9 @@ export type Fault =
   | 'repeats itself'
   | 'reverses bursts'
   | 'speaks no JSON'
-  | 'never welcomes';
+  | 'never welcomes'
+  | 'has nothing over HTTP'
+  | StreamFault;
 
 const MAX_FRAME_BYTES = 1_024;
 const USERS = ['ann', 'bob'];
@@ -45,10 +48,16 @@ export class TinyServer {
   });
   readonly #channels = new Map<string, Map<WebSocket, string>>();
   readonly #published = new Set<string>();
+  readonly #streams: TinyStreams;
   readonly #fault: Fault | undefined;
 
   private constructor(fault?: Fault) {
     this.#fault = fault;
+    this.#streams = new TinyStreams(fault);
+    this.#http.on('request', (request, response) => {
+      if (fault === 'has nothing over HTTP') response.writeHead(404).end();
+      else this.#streams.handle(request, response);
+    });
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -65,6 +74,7 @@ export class TinyServer {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets.clients) socket.terminate();
     this.#http.close();
+    this.#http.closeAllConnections();
     await once(this.#http, 'close');
   }
 
@@ -160,6 +170,7 @@ export class TinyServer {
       for (const socket of this.#members(channel).keys())
         if (socket !== sender || this.#fault !== 'skips the sender')
           this.#send(socket, { event, channel, data, from: believed });
+      this.#streams.publish({ event, channel, data, from: believed });
     };
     if (waitMs > 0) setTimeout(announce, waitMs);
     else announce();

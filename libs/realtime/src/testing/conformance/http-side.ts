@@ -1,21 +1,8 @@
+import type { HttpAsk, HttpPath } from './http-ask.js';
 import { type ConformanceTarget } from './target.js';
 import { PollTalker } from './poll-talker.js';
 import { StreamTalker } from './stream-talker.js';
 import { ensure } from './expectations.js';
-
-/** Where a request goes, beside the WebSocket. */
-export type HttpPath = 'sse' | 'poll' | 'send';
-
-export interface HttpAsk {
-  /** Goes out as `Authorization: Bearer`. */
-  readonly token?: string | undefined;
-  readonly query?: Readonly<Record<string, string>>;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly method?: string;
-  readonly body?: string;
-  /** The answer goes on for as long as the test. Default: it has to come in time. */
-  readonly isOpenEnd?: boolean;
-}
 
 /** Plain requests to the target, all of which end with the test. */
 export class HttpSide {
@@ -53,7 +40,7 @@ export class HttpSide {
 
   /** A connection by long polling: its first answer is there. */
   poll(ask: HttpAsk): Promise<PollTalker> {
-    return PollTalker.open(this, { ...ask, timeoutMs: this.#timeoutMs });
+    return PollTalker.open((polled) => this.ask('poll', polled), { ...ask, timeoutMs: this.#timeoutMs });
   }
 
   /** Sends a body beside the connection of this name. */

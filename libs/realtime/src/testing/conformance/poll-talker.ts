@@ -1,6 +1,9 @@
 import type { ReceivedFrame } from '../frame-queue.js';
 import { ensure, equal, fieldsOf } from './expectations.js';
-import type { HttpAsk, HttpSide } from './http-side.js';
+import type { HttpAsk } from './http-ask.js';
+
+/** Asks where polls go. */
+export type AskPoll = (ask: HttpAsk) => Promise<Response>;
 
 interface Opening extends HttpAsk {
   readonly timeoutMs: number;
@@ -20,17 +23,17 @@ export class PollTalker {
   cursor = '';
   /** Where the channels stand. */
   id = '';
-  readonly #http: HttpSide;
+  readonly #askPoll: AskPoll;
   readonly #opening: Opening;
 
-  static async open(http: HttpSide, opening: Opening): Promise<PollTalker> {
-    const response = await http.ask('poll', opening);
+  static async open(askPoll: AskPoll, opening: Opening): Promise<PollTalker> {
+    const response = await askPoll(opening);
     equal(response.status, 200, 'the status of the first poll');
-    return new PollTalker(http, opening, fieldsOf((await response.json()) as unknown));
+    return new PollTalker(askPoll, opening, fieldsOf((await response.json()) as unknown));
   }
 
-  private constructor(http: HttpSide, opening: Opening, answer: Readonly<Record<string, unknown>>) {
-    this.#http = http;
+  private constructor(askPoll: AskPoll, opening: Opening, answer: Readonly<Record<string, unknown>>) {
+    this.#askPoll = askPoll;
     this.#opening = opening;
     ensure(typeof answer['connection'] === 'string', 'the first answer has no connection');
     this.connection = answer['connection'];
@@ -39,16 +42,15 @@ export class PollTalker {
 
   /** Asks for what is behind a cursor; default: the last one. Answers are not kept. */
   ask(cursor = this.cursor, { headers = {}, ...ask }: HttpAsk = {}): Promise<Response> {
-    return this.#http.ask('poll', {
+    return this.#askPoll({
       token: this.#opening.token,
       query: { cursor },
       headers: { 'aerie-connection': this.connection, ...headers },
-      isOpenEnd: true,
       ...ask,
     });
   }
 
-  /** The next batch, which may take until there is something. */
+  /** The next batch, for which there has to be something in time. */
   async next(): Promise<Batch> {
     const response = await this.ask();
     equal(response.status, 200, 'the status of a poll');
