@@ -72,6 +72,15 @@ const LOST: Fault = {
   },
 };
 
+const REPLACED: Fault = {
+  what: 'the master of the leases stands still, is replaced, and wakes up',
+  losesHistory: true,
+  act: async (cluster) => {
+    await cluster.pauseUntilReplaced(await ownerOf(cluster, LEASES));
+    await sleep(3_000);
+  },
+};
+
 describe('on a Redis Cluster a loss is healed, or told', () => {
   let cluster: RedisCluster;
   let fleet: Fleet;
@@ -84,7 +93,7 @@ describe('on a Redis Cluster a loss is healed, or told', () => {
     await cluster.stop();
   });
 
-  it.each(IS_FULL ? [CUT, RESHARDED, LOST] : [RESHARDED, LOST])(
+  it.each(IS_FULL ? [CUT, RESHARDED, LOST, REPLACED] : [RESHARDED, LOST])(
     'where $what',
     { timeout: 180_000 },
     async ({ act, losesHistory }) => {

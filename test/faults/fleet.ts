@@ -25,7 +25,8 @@ const WATCHERS = 5;
 const PUBLISH_EVERY_MS = 20;
 const ANSWER_MS = 3_000;
 const SURELY_MS = 60_000;
-const DRAIN_MS = 2_000;
+// Also how long a client may take to come back before it is said to have left.
+const DRAIN_MS = process.env['AERIE_FAULTS'] === 'full' ? 5_000 : 2_000;
 
 /**
  * Gateways on one Redis, however many processes that is; clients that follow three channels, and some that see who is in one;

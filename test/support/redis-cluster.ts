@@ -31,6 +31,8 @@ export interface RedisCluster {
   cutReplication(master: ClusterMember): Promise<void>;
   /** SIGKILL to a master, for good; resolves when its replica has taken over everywhere. */
   failOver(master: ClusterMember): Promise<void>;
+  /** SIGSTOP to a master, until its replica has taken over everywhere; then it wakes up, and thinks itself the master for a moment. */
+  pauseUntilReplaced(master: ClusterMember): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -74,6 +76,15 @@ export async function startRedisCluster({
       await until(async () =>
         (await Promise.all(living().map(({ admin }) => knows(admin, heir)))).every(Boolean),
       );
+    },
+    pauseUntilReplaced: async (master) => {
+      const heir = first(followers.slice(masters.indexOf(master)));
+      master.server.pause();
+      const others = members.filter((member) => member !== master && member.admin.status === 'ready');
+      await until(async () =>
+        (await Promise.all(others.map(({ admin }) => knows(admin, heir)))).every(Boolean),
+      );
+      master.server.resume();
     },
     stop: async () => {
       for (const { admin } of members) admin.disconnect();
