@@ -7,7 +7,7 @@ import { readJson } from './body.js';
 import { preflight, type CrossOrigin } from './cross-origin.js';
 import { interpose, type Exchange, type Upgrade } from './interposition.js';
 import { pathOf, queryOf } from './request-target.js';
-import { refusalReply, respond } from './respond.js';
+import { type OwedAnswer, refusalReply, respond } from './respond.js';
 import { RouteTable, type MethodsOnly, type RouteMatch } from './route-table.js';
 import type { Route, RouteOutcome } from './route.js';
 
@@ -19,6 +19,8 @@ export interface HttpEdgeOptions {
   readonly origins?: CrossOrigin;
   /** Whether replies end keep-alive now (a node that drains). Default: never. */
   readonly closing?: () => boolean;
+  /** Told of what each reply holds until its client has taken it. */
+  readonly owed?: OwedAnswer;
 }
 
 interface UpgradeRoute {
@@ -124,7 +126,8 @@ export class HttpEdge {
     if (outcome === undefined) return;
     const reply = outcome instanceof Refusal ? refusalReply(outcome) : outcome;
     const headers = isCrossOrigin(match) ? (this.options.origins?.corsHeaders(exchange.request) ?? {}) : {};
-    respond({ ...exchange, reply, headers, close: this.options.closing?.() ?? false });
+    const { closing, owed } = this.options;
+    respond({ ...exchange, reply, headers, close: closing?.() ?? false, owed });
   }
 
   async #outcomeOf({ request, response }: Exchange, match: RouteMatch): Promise<RouteOutcome> {

@@ -14,17 +14,24 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Says `Connection: close` whatever the reply wants. */
   readonly close?: boolean;
+  /** Told of what the answer holds until its client has taken it. */
+  readonly owed?: OwedAnswer | undefined;
 }
 
+export type OwedAnswer = (response: ServerResponse, payload: Uint8Array) => void;
+
 /** Writes a reply, with `nosniff` and `no-store` unless it says otherwise. Silent where the client has gone. */
-export function respond({ request, response, reply, headers, close = false }: Answer): void {
+export function respond({ request, response, reply, headers, close = false, owed }: Answer): void {
   if (response.headersSent || response.destroyed) return;
   const { payload, type } = encoded(reply.body);
   const all = { ...SECURITY_HEADERS, ...headers, ...type, ...reply.headers };
   for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
   if (close || reply.close === true || leavesMuchUnread(request)) response.setHeader('connection', 'close');
   response.statusCode = reply.status ?? (payload === undefined ? 204 : 200);
-  if (payload !== undefined) response.setHeader('content-length', payload.byteLength);
+  if (payload !== undefined) {
+    response.setHeader('content-length', payload.byteLength);
+    if (request.method !== 'HEAD') owed?.(response, payload);
+  }
   response.end(payload);
 }
 

@@ -2,7 +2,6 @@ import { CLOSE } from '@aerie/protocol';
 import { Connection, type ConnectionEnd } from '../connections/connection.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { OutboxRules } from '../connections/outbox.js';
-import type { OutboxBudget } from '../connections/outbox-budget.js';
 import type { Session } from '../connections/session.js';
 import type { Wire } from '../connections/wire.js';
 import type { HandshakeLog } from '../handshake/handshake-log.js';
@@ -23,7 +22,6 @@ export interface Greeter {
 
 export interface EntranceOptions extends Omit<LinkPorts, 'messagesOf' | 'onEnd'> {
   readonly registry: ConnectionRegistry;
-  readonly budget: OutboxBudget;
   readonly log: HandshakeLog;
   readonly greeter: Greeter;
   readonly outboxBytes: number;
@@ -57,7 +55,14 @@ export class Entrance {
     const { heartbeat, metrics, budget, outboxBytes, greeter, gate } = options;
     this.#outbox = { budget, limitBytes: outboxBytes };
     const messagesOf = (client: ClientFacade): MessageStream => greeter.messagesOf(client);
-    this.#links = { heartbeat, metrics, gate, messagesOf, onEnd: (client, end) => this.#ended(client, end) };
+    this.#links = {
+      heartbeat,
+      metrics,
+      budget,
+      gate,
+      messagesOf,
+      onEnd: (client, end) => this.#ended(client, end),
+    };
   }
 
   clientOf(connection: Connection): ClientFacade | undefined {

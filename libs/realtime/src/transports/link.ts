@@ -1,5 +1,6 @@
 import { CLOSE } from '@aerie/protocol';
 import type { ConnectionEnd } from '../connections/connection.js';
+import type { OutboxBudget } from '../connections/outbox-budget.js';
 import type { Heartbeat } from '../connections/heartbeat.js';
 import type { MessageStream } from '../messages/message-stream.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
@@ -13,6 +14,8 @@ export const CUT = 1006;
 export interface LinkPorts {
   readonly heartbeat: Heartbeat;
   readonly metrics: RealtimeMetrics;
+  /** Where links count what they hold for their clients beside the outbox. */
+  readonly budget: OutboxBudget;
   /** While it is closed, what comes in waits there. */
   readonly gate: Pick<StallGate, 'isOpen' | 'hold'>;
   /** What takes a client's messages; asked for with its first one, as most connections only listen. */

@@ -5,6 +5,7 @@ import { Admission } from '../connections/admission.js';
 import { ConnectionRegistry } from '../connections/connection-registry.js';
 import { Heartbeat } from '../connections/heartbeat.js';
 import { OutboxBudget } from '../connections/outbox-budget.js';
+import { oweAnswer } from '../connections/owed-answer.js';
 import { Handshake } from '../handshake/handshake.js';
 import type { GuardSources } from '../handshake/handshake-guards.js';
 import { HandshakeLog } from '../handshake/handshake-log.js';
@@ -31,9 +32,13 @@ const GUARD_SOURCES = Symbol('aerie:guard-sources');
 export const WEBSOCKET: readonly Provider[] = [
   {
     provide: HttpEdge,
-    inject: [OriginPolicy, Admission],
-    useFactory: (origins: OriginPolicy, admission: Admission) =>
-      new HttpEdge({ origins, closing: () => admission.state === 'closed' }),
+    inject: [OriginPolicy, Admission, OutboxBudget],
+    useFactory: (origins: OriginPolicy, admission: Admission, budget: OutboxBudget) =>
+      new HttpEdge({
+        origins,
+        closing: () => admission.state === 'closed',
+        owed: (response, payload) => oweAnswer(budget, response, payload),
+      }),
   },
   {
     provide: GUARD_SOURCES,

@@ -19,6 +19,7 @@ import { PollWire } from './poll-wire.js';
 
 const HOLD_MS = 25_000;
 const SILENCE_MS = 30_000;
+const BUDGET_BYTES = 1024 * 1024;
 
 const ENDPOINT = new Endpoint({
   path: new PathPattern('/ws'),
@@ -34,6 +35,7 @@ describe('the polls of a client', () => {
   let connection: Connection;
   let link: PollLink;
   let ends: ConnectionEnd[];
+  let budget: OutboxBudget;
   let request: HandshakeRequest;
   const requests = new ReceivedRequests();
 
@@ -45,18 +47,20 @@ describe('the polls of a client', () => {
   beforeEach(() => {
     vi.useFakeTimers();
     ends = [];
+    budget = new OutboxBudget(BUDGET_BYTES, () => 1);
     const wire = new PollWire({ id: new EventId(() => ''), proof: () => '' });
     connection = new Connection({
       id: 'c1',
       wire,
       session: { user: 'ann', claims: {} },
       address: '127.0.0.1',
-      outbox: { limitBytes: 1024 * 1024, budget: new OutboxBudget(1024 * 1024, () => 1) },
+      outbox: { limitBytes: 1024 * 1024, budget },
     });
     const client = new ClientFacade({ connection, request, endpoint: ENDPOINT, addressGroup: '192.0.2.1' });
     link = new PollLink(wire, client, {
       heartbeat: new Heartbeat({ intervalMs: 30_000, timeoutMs: 10_000 }),
       metrics: new RealtimeMetrics(),
+      budget,
       gate: { isOpen: () => true, hold: () => true },
       messagesOf: () => {
         throw new Error('no message is expected');
@@ -98,6 +102,35 @@ describe('the polls of a client', () => {
     const next = polled(1);
     await turn();
     expect([lost.answer, again.answer, next.answer]).toEqual([batch(1, 'a'), batch(1, 'a'), batch(2, 'b')]);
+  });
+
+  it('counts a batch against the budget of the node until the next cursor, or the end', async () => {
+    connection.emit('a', 'ü'.repeat(5_000));
+    polled(0);
+    await turn();
+    expect([budget.bytes > 10_000, link.bytesOwed > 10_000]).toEqual([true, true]);
+    polled(1);
+    await turn();
+    expect([budget.bytes, link.bytesOwed]).toEqual([0, 0]);
+    connection.emit('b', 'x'.repeat(5_000));
+    await turn();
+    expect(budget.bytes).toBeGreaterThan(5_000);
+    connection.destroy();
+    await turn();
+    expect(budget.bytes).toBe(0);
+  });
+
+  it('gives up a client whose batches are more than the node has room for', async () => {
+    const others = Buffer.alloc(BUDGET_BYTES - 5_000);
+    budget.retain(others, { bytesOwed: 0, shed: () => undefined });
+    polled(0);
+    connection.emit('a', 'x'.repeat(10_000));
+    await turn(5_000);
+    expect(connection.closedWith).toMatchObject({ code: CLOSE.slowConsumer.code });
+    await turn(5_000);
+    expect(ends).toHaveLength(1);
+    expect(budget.bytes).toBeLessThan(BUDGET_BYTES);
+    budget.close();
   });
 
   it('brings nothing when its hold is over', async () => {

@@ -1,4 +1,5 @@
 import { CLOSE } from '@aerie/protocol';
+import type { Debtor } from '../../connections/outbox-budget.js';
 import type { ClientFacade } from '../client-facade.js';
 import { HttpLink } from '../http-link.js';
 import { CUT, type LinkPorts } from '../link.js';
@@ -23,7 +24,8 @@ export interface Poll {
 
 /** `batch`: frames, perhaps none; `stale`: the cursor is not the last one; `gone`: the connection has ended. */
 export type Polled =
-  ({ readonly state: 'batch'; readonly cursor: number } & Batch) | { readonly state: 'stale' | 'gone' };
+  | { readonly state: 'batch'; readonly cursor: number; readonly id: string; readonly frames: string }
+  | { readonly state: 'stale' | 'gone' };
 
 interface Waiting {
   readonly name: string;
@@ -32,7 +34,7 @@ interface Waiting {
 }
 
 /** Ties the polls of one client to its Connection: one waits at a time, and a batch is kept until the next cursor says that it came. */
-export class PollLink extends HttpLink {
+export class PollLink extends HttpLink implements Debtor {
   readonly #wire: PollWire;
   /** Of the last batch that the client is known to have. */
   #cursor = 0;
@@ -48,6 +50,16 @@ export class PollLink extends HttpLink {
   constructor(wire: PollWire, client: ClientFacade, ports: LinkPorts) {
     super(wire, client, ports);
     this.#wire = wire;
+  }
+
+  /** What the node's budget counts beside the outbox: the batch that the client may not have got. */
+  get bytesOwed(): number {
+    return this.#batch?.frames.byteLength ?? 0;
+  }
+
+  shed(): void {
+    if (this.connection.isOpen) this.connection.overflowed();
+    else this.connection.destroy();
   }
 
   start(): void {
@@ -88,7 +100,7 @@ export class PollLink extends HttpLink {
     if (cursor === this.#cursor) return true;
     if (this.#batch === undefined || cursor !== this.#cursor + 1) return false;
     this.#cursor = cursor;
-    this.#batch = undefined;
+    this.#drop();
     return true;
   }
 
@@ -104,8 +116,23 @@ export class PollLink extends HttpLink {
 
   #answer(): void {
     if (this.#waiting === undefined) return;
-    this.#batch ??= this.#wire.takeBatch();
-    if (this.#batch !== undefined) this.#settle({ state: 'batch', cursor: this.#cursor + 1, ...this.#batch });
+    const batch = this.#batch ?? this.#take();
+    if (batch === undefined) return;
+    const { id, frames } = batch;
+    this.#settle({ state: 'batch', cursor: this.#cursor + 1, id, frames: frames.toString() });
+  }
+
+  #take(): Batch | undefined {
+    this.#batch = this.#wire.takeBatch();
+    if (this.#batch !== undefined) this.ports.budget.retain(this.#batch.frames, this);
+    return this.#batch;
+  }
+
+  #drop(): void {
+    if (this.#batch === undefined) return;
+    this.ports.budget.release(this.#batch.frames);
+    this.ports.budget.settled(this);
+    this.#batch = undefined;
   }
 
   #nothing(): Polled {
@@ -141,7 +168,7 @@ export class PollLink extends HttpLink {
     this.#isOver = true;
     this.#settle({ state: 'gone' });
     clearTimeout(this.#silence);
-    this.#batch = undefined;
+    this.#drop();
     this.ended(this.#end);
   }
 }

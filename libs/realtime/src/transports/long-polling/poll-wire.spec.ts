@@ -26,7 +26,7 @@ function opened(
 }
 
 function framesOf(wire: PollWire): unknown[] {
-  return JSON.parse(`[${wire.takeBatch()?.frames ?? ''}]`) as unknown[];
+  return JSON.parse(`[${wire.takeBatch()?.frames.toString() ?? ''}]`) as unknown[];
 }
 
 describe('a wire that is polled', () => {
@@ -50,7 +50,7 @@ describe('a wire that is polled', () => {
     connection.emit('b');
     connection.mark('room:7', { epoch: 'e', offset: 4 });
     expect(wire.lastId).toBe('proof');
-    expect(wire.takeBatch()).toEqual({ id: 'proof;room:7/e/4', frames: '{"event":"b"}' });
+    expect(wire.takeBatch()).toEqual({ id: 'proof;room:7/e/4', frames: Buffer.from('{"event":"b"}') });
     connection.emit('c');
     expect(wire.takeBatch()?.id).toBe('proof;room:7/e/4');
   });

@@ -16,7 +16,7 @@ export interface Batch {
   /** Where the client stands behind it. */
   readonly id: string;
   /** Frames, as the elements of a JSON array. */
-  readonly frames: string;
+  readonly frames: Buffer;
 }
 
 /** Keeps what is sent until the next poll takes it, a batch at a time. Its peer's kernel is the batch. */
@@ -73,7 +73,8 @@ export class PollWire extends HttpWire {
   takeBatch(): Batch | undefined {
     const bytes = this.#takeBytes();
     const end = bytes.lastIndexOf(LINE_FEED) + 1;
-    this.#rest = bytes.subarray(end);
+    // A copy: a part of it would keep the whole in memory.
+    this.#rest = Buffer.from(bytes.subarray(end));
     if (end === 0) return undefined;
     const frames: string[] = [];
     for (const line of bytes.toString('utf8', 0, end - 1).split('\n')) {
@@ -81,7 +82,7 @@ export class PollWire extends HttpWire {
       if (places === undefined) frames.push(line);
       else this.#places = places;
     }
-    return { id: this.lastId, frames: frames.join(',') };
+    return { id: this.lastId, frames: Buffer.from(frames.join(',')) };
   }
 
   /** The client shows life by its polls. */
