@@ -1,4 +1,4 @@
-import { isChannelName, type DirectFrame, type PublicationFrame } from '@aerie/protocol';
+import { isChannelName, type DirectFrame, type PublicationFrame, type SystemEvent } from '@aerie/protocol';
 import { Channel } from './channel.js';
 import { JSON_CODEC } from './codec.js';
 import { Connection } from './connection.js';
@@ -9,7 +9,7 @@ import type { EventName } from './events.js';
 import { Exchange, type RequestOptions } from './exchange.js';
 import { platformOf, type RealtimeOptions } from './options.js';
 import { Publisher } from './publisher.js';
-import { isFields, type ServerFrame } from './server-frame.js';
+import { fieldsOf, type ServerFrame } from './server-frame.js';
 import { SessionRenewal } from './session-renewal.js';
 import type { RealtimeState } from './state.js';
 import { Subscriptions } from './subscriptions.js';
@@ -178,21 +178,16 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
     if (own) this.#events.emit(frame.event, frame.data, frame);
   }
 
-  #obey(event: string, data: unknown): void {
-    if (event === '$resync') this.#subscriptions.resync(data);
-    else if (event === '$unsubscribed') this.#subscriptions.revoked(data);
-    else if (event === '$presence') this.#subscriptions.presence(data);
-    else if (event === '$join') this.#subscriptions.changed('join', data);
-    else if (event === '$leave') this.#subscriptions.changed('leave', data);
-    else if (event === '$pong' && isFields(data) && typeof data['serverTime'] === 'number') {
-      this.#renewal.synchronize(data['serverTime']);
-    }
+  #obey(event: SystemEvent, data: unknown): void {
+    const { serverTime } = fieldsOf(data);
+    if (event !== '$pong') this.#subscriptions.obey(event, data);
+    else if (typeof serverTime === 'number') this.#renewal.synchronize(serverTime);
   }
 
   async #renew(): Promise<number | null> {
     const data = this.#credentials.authData(await this.#credentials.obtain());
     const reply = await this.#exchange.request({ event: '$auth', data, own: true });
-    const expiresAt = isFields(reply) ? reply['expiresAt'] : undefined;
+    const { expiresAt } = fieldsOf(reply);
     return typeof expiresAt === 'number' ? expiresAt : null;
   }
 

@@ -19,7 +19,8 @@ export type CredentialOptions =
   | { readonly ticket: () => string | Promise<string>; readonly token?: never; readonly tokenVia?: never }
   | { readonly ticket?: never; readonly token?: never; readonly tokenVia?: never };
 
-type CredentialKind = 'token' | 'ticket' | 'cookie';
+/** The way a credential takes. */
+type Way = TokenVia | 'ticket' | 'cookie';
 
 /** What `$auth` carries. */
 export type AuthData = { readonly token: string } | { readonly ticket: string };
@@ -34,16 +35,14 @@ interface SocketAddress {
 /** Knows every place a credential may stand in: address, subprotocol, first message, and the headers of the dry run. */
 export class Credentials {
   readonly #url: URL;
-  readonly #kind: CredentialKind;
-  readonly #via: TokenVia;
+  readonly #way: Way;
   readonly #fetchValue: () => string | Promise<string>;
   #latest = '';
 
   /** @throws TypeError for something that is no URL. */
   constructor(url: string | URL, options: CredentialOptions) {
     this.#url = socketUrl(url);
-    this.#kind = options.token ? 'token' : options.ticket ? 'ticket' : 'cookie';
-    this.#via = options.tokenVia ?? 'message';
+    this.#way = options.token ? (options.tokenVia ?? 'message') : options.ticket ? 'ticket' : 'cookie';
     this.#fetchValue = options.token ?? options.ticket ?? (() => '');
   }
 
@@ -53,17 +52,17 @@ export class Credentials {
 
   /** The token that was obtained last; empty for tickets and cookies. */
   get bearer(): string {
-    return this.#kind === 'token' ? this.#latest : '';
+    return this.singleUse ? '' : this.#latest;
   }
 
   /** Whether `$auth` can renew a session; a cookie is renewed by opening again. */
   get renewable(): boolean {
-    return this.#kind !== 'cookie';
+    return this.#way !== 'cookie';
   }
 
   /** A ticket serves once: the dry run after a failed open needs another. */
   get singleUse(): boolean {
-    return this.#kind === 'ticket';
+    return this.#way === 'ticket';
   }
 
   async obtain(): Promise<string> {
@@ -71,13 +70,13 @@ export class Credentials {
   }
 
   authData(value: string): AuthData {
-    return this.#kind === 'ticket' ? { ticket: value } : { token: value };
+    return this.singleUse ? { ticket: value } : { token: value };
   }
 
   socketAddress(value: string, subprotocols: readonly string[] = [JSON_SUBPROTOCOL]): SocketAddress {
     const url = this.#address(value).href;
-    const bearer = this.#inHeader ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
-    const first = this.#kind === 'token' && this.#via === 'message';
+    const bearer = this.#way === 'subprotocol' ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
+    const first = this.#way === 'message';
     return {
       url,
       protocols: [...subprotocols, ...bearer],
@@ -87,7 +86,7 @@ export class Credentials {
 
   /** The attempt once more, with what it carried: a first message comes later, and its server may take none. */
   dryRun(value: string): HttpRequest {
-    return this.request(this.#address(value), this.#inHeader ? value : '');
+    return this.request(this.#address(value), this.#way === 'subprotocol' ? value : '');
   }
 
   /** A request to the same server, with a bearer where there is one. */
@@ -97,18 +96,14 @@ export class Credentials {
     return {
       url: address.href,
       headers: bearer ? { authorization: `Bearer ${bearer}` } : {},
-      credentials: this.#kind === 'cookie' ? 'include' : 'same-origin',
+      credentials: this.renewable ? 'same-origin' : 'include',
     };
-  }
-
-  get #inHeader(): boolean {
-    return this.#kind === 'token' && this.#via === 'subprotocol';
   }
 
   #address(value: string): URL {
     const url = new URL(this.#url);
-    if (this.#kind === 'ticket') url.searchParams.set('ticket', value);
-    if (this.#kind === 'token' && this.#via === 'query') url.searchParams.set('token', value);
+    if (this.singleUse) url.searchParams.set('ticket', value);
+    if (this.#way === 'query') url.searchParams.set('token', value);
     return url;
   }
 }
@@ -116,9 +111,8 @@ export class Credentials {
 function socketUrl(address: string | URL): URL {
   const page: Location | undefined = globalThis.location;
   const url = new URL(address, page?.href);
-  if (url.protocol === 'http:') url.protocol = 'ws:';
-  if (url.protocol === 'https:') url.protocol = 'wss:';
-  if (!url.protocol.startsWith('ws')) throw new TypeError('The address must be ws:, wss:, http: or https:');
+  url.protocol = url.protocol.replace('http', 'ws');
+  if (!/^wss?:/.test(url.protocol)) throw new TypeError('The address must be ws:, wss:, http: or https:');
   url.hash = '';
   return url;
 }

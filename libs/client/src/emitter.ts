@@ -43,31 +43,9 @@ export class Listeners<Args extends readonly unknown[]> {
   }
 }
 
-/** Listeners by event name; a name without listeners is not kept. */
-export class Emitter<Args extends readonly unknown[]> {
-  readonly #byEvent = new Map<string, Listeners<Args>>();
-  readonly #report: Report;
-
-  constructor(report: Report) {
-    this.#report = report;
-  }
-
+/** Listeners by event name. */
+export class Emitter<Args extends readonly unknown[]> extends Listeners<[event: string, ...args: Args]> {
   on(event: string, listener: Listener<Args>): Unlisten {
-    const listeners = this.#byEvent.get(event) ?? new Listeners<Args>(this.#report);
-    this.#byEvent.set(event, listeners);
-    const unlisten = listeners.add(listener);
-    return () => {
-      unlisten();
-      if (listeners.size === 0 && this.#byEvent.get(event) === listeners) this.#byEvent.delete(event);
-    };
-  }
-
-  emit(event: string, ...args: Args): void {
-    this.#byEvent.get(event)?.emit(...args);
-  }
-
-  clear(): void {
-    for (const listeners of this.#byEvent.values()) listeners.clear();
-    this.#byEvent.clear();
+    return this.add((name, ...args) => (name === event ? listener(...args) : undefined));
   }
 }

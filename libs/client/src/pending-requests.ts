@@ -1,4 +1,5 @@
 import { failure } from './errors.js';
+import { onAbort } from './on-abort.js';
 
 const MAX_PENDING = 1_000;
 
@@ -27,11 +28,9 @@ export class PendingRequests {
 
   /** @throws RealtimeError `overloaded` when 1,000 wait already; the signal's reason if it is aborted. */
   add(id: number, sink: ReplySink, signal?: AbortSignal): void {
-    signal?.throwIfAborted();
     if (this.#pending.size >= MAX_PENDING) throw failure('overloaded', 'Too many requests are waiting');
-    const abort = (): void => this.fail(id, signal?.reason);
-    signal?.addEventListener('abort', abort, { once: true });
-    this.#pending.set(id, { sink, release: () => signal?.removeEventListener('abort', abort) });
+    const release = onAbort(signal, (reason) => this.fail(id, reason));
+    this.#pending.set(id, { sink, release });
   }
 
   /** From now on the first reply may take this long. */

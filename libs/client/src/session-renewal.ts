@@ -51,13 +51,9 @@ export class SessionRenewal {
     const expiresAt = this.#expiresAt - this.#skewMs;
     if (expiresAt <= Date.now()) return;
     const life = Math.max(LEAST_MS, (expiresAt - this.#startedAt) * AT_SHARE_OF_LIFE);
-    this.#wait(this.#startedAt + life);
-  }
-
-  #wait(dueAt: number): void {
-    const ms = dueAt - Date.now();
-    const step = (): void => (ms > MAX_TIMER_MS ? this.#wait(dueAt) : void this.#renew());
-    this.#timer = setTimeout(step, Math.min(Math.max(0, ms), MAX_TIMER_MS));
+    const ms = this.#startedAt + life - Date.now();
+    const due = (): void => (ms > MAX_TIMER_MS ? this.#arm() : void this.#renew());
+    this.#timer = setTimeout(due, Math.min(ms, MAX_TIMER_MS));
   }
 
   async #renew(): Promise<void> {

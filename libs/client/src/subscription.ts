@@ -6,6 +6,7 @@ import { Emitter, Listeners, type Report } from './emitter.js';
 import { failure, RealtimeError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { Membership } from './membership.js';
+import { onAbort } from './on-abort.js';
 import { readSubscribeReply } from './server-frame.js';
 
 export interface SubscriptionPorts {
@@ -14,11 +15,6 @@ export interface SubscriptionPorts {
   readonly presence: KeepPresence | undefined;
   /** Nobody wants it and the server holds nothing of it. */
   readonly released: (subscription: Subscription) => void;
-}
-
-interface Waiter {
-  readonly resolve: (reply: SubscribeReply) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** What a server sends ahead of its reply is no more than a round trip's worth. */
@@ -37,7 +33,7 @@ export class Subscription {
   readonly presence: MemberKeeper | undefined;
   readonly #ports: SubscriptionPorts;
   readonly #membership: Membership;
-  readonly #joining = new Set<Waiter>();
+  readonly #joining = new Set<PromiseWithResolvers<SubscribeReply>>();
   readonly #leaving: (() => void)[] = [];
   readonly #readers = new Set<Backlog<PublicationFrame>>();
   #state: ChannelState = IDLE;
@@ -82,20 +78,17 @@ export class Subscription {
 
   /** Subscribes, also after a refusal. Settles with what the server says, however long that takes. */
   async subscribe(signal?: AbortSignal): Promise<SubscribeReply> {
-    signal?.throwIfAborted();
-    if (this.#ports.exchange.stopped) throw unavailable('The client is stopped');
-    if (this.#reply) return this.#reply;
-    const { promise, resolve, reject } = Promise.withResolvers<SubscribeReply>();
-    const waiter = { resolve, reject };
-    const abort = (): void => reject(signal?.reason);
-    this.#joining.add(waiter);
-    signal?.addEventListener('abort', abort);
-    if (this.#state.status !== 'subscribing') this.#join();
+    const waiter = Promise.withResolvers<SubscribeReply>();
+    const unlisten = onAbort(signal, waiter.reject);
     try {
-      return await promise;
+      if (this.#ports.exchange.stopped) throw unavailable('The client is stopped');
+      if (this.#reply) return this.#reply;
+      this.#joining.add(waiter);
+      if (this.#state.status !== 'subscribing') this.#join();
+      return await waiter.promise;
     } finally {
       this.#joining.delete(waiter);
-      signal?.removeEventListener('abort', abort);
+      unlisten();
     }
   }
 
@@ -103,15 +96,14 @@ export class Subscription {
   async *read(signal?: AbortSignal): AsyncGenerator<PublicationFrame, void, undefined> {
     const reader = new Backlog<PublicationFrame>(MAX_UNREAD);
     const fail = (error: unknown): void => reader.fail(error);
-    const abort = (): void => fail(signal?.reason);
+    const unlisten = onAbort(signal, fail);
     this.#readers.add(reader);
-    signal?.addEventListener('abort', abort);
-    this.subscribe(signal).catch(fail);
+    this.subscribe().catch(fail);
     try {
       yield* reader.read();
     } finally {
       this.#readers.delete(reader);
-      signal?.removeEventListener('abort', abort);
+      unlisten();
     }
   }
 
@@ -243,5 +235,5 @@ export class Subscription {
 }
 
 function unavailable(message: string): RealtimeError {
-  return new RealtimeError({ code: 'unavailable', message });
+  return failure('unavailable', message);
 }

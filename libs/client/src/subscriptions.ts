@@ -1,5 +1,5 @@
-import { isPosition, type PublicationFrame } from '@aerie/protocol';
-import { isFields } from './server-frame.js';
+import type { PublicationFrame, SystemEvent } from '@aerie/protocol';
+import { fieldsOf, readPosition, text } from './server-frame.js';
 import { Subscription, type SubscriptionPorts } from './subscription.js';
 
 /** All channels that this client has or wants, by name. */
@@ -27,27 +27,15 @@ export class Subscriptions {
     this.#byChannel.get(frame.channel)?.publish(frame);
   }
 
-  /** `$resync`. */
-  resync(data: unknown): void {
-    this.#named(data)?.resync(
-      reasonIn(data),
-      isPosition(data) ? { epoch: data.epoch, offset: data.offset } : undefined,
-    );
-  }
-
-  /** `$unsubscribed`. */
-  revoked(data: unknown): void {
-    this.#named(data)?.revoked(reasonIn(data));
-  }
-
-  /** `$presence`. */
-  presence(data: unknown): void {
-    this.#named(data)?.presence?.take(data);
-  }
-
-  /** `$join` and `$leave`. */
-  changed(kind: 'join' | 'leave', data: unknown): void {
-    this.#named(data)?.presence?.apply(kind, data);
+  /** What the server says of a channel; of one that isn't here, it means nothing. */
+  obey(event: SystemEvent, data: unknown): void {
+    const { channel, reason } = fieldsOf(data);
+    const subscription = this.#byChannel.get(text(channel));
+    if (event === '$resync') subscription?.resync(text(reason), readPosition(data));
+    else if (event === '$unsubscribed') subscription?.revoked(text(reason));
+    else if (event === '$presence') subscription?.presence?.take(data);
+    else if (event === '$join') subscription?.presence?.apply('join', data);
+    else if (event === '$leave') subscription?.presence?.apply('leave', data);
   }
 
   opened(): void {
@@ -61,13 +49,4 @@ export class Subscriptions {
   stop(): void {
     for (const subscription of this.#byChannel.values()) subscription.stop();
   }
-
-  #named(data: unknown): Subscription | undefined {
-    const channel = isFields(data) ? data['channel'] : undefined;
-    return typeof channel === 'string' ? this.#byChannel.get(channel) : undefined;
-  }
-}
-
-function reasonIn(data: unknown): string {
-  return isFields(data) && typeof data['reason'] === 'string' ? data['reason'] : '';
 }

@@ -1,7 +1,7 @@
 import { ERROR_STATUS, type ErrorBody, type Welcome } from '@aerie/protocol';
 import type { Codec, Encoded } from './codec.js';
 import type { Credentials } from './credentials.js';
-import { askWhy, type DryRunAnswer } from './dry-run.js';
+import { askWhy } from './dry-run.js';
 import type { Report } from './emitter.js';
 import { RealtimeError } from './errors.js';
 import { Liveness } from './liveness.js';
@@ -174,21 +174,17 @@ export class Transport {
     const remainderMs = this.#dueAt && Math.max(0, this.#dueAt - now);
     const ending = { code, reason, answer, openMs, remainderMs, error: this.#error, reached: this.#reached };
     const unexplained = code === LOST.code && openMs === undefined && this.#wire?.hidesRefusals !== false;
-    if (unexplained) void this.#askThenEnd(ending);
+    if (unexplained) void this.#askWhy(ending);
     else this.#events.end(ending);
   }
 
-  async #askThenEnd(ending: Ending): Promise<void> {
-    const answer = await this.#ask();
-    if (!this.#abort.signal.aborted) this.#events.end({ ...ending, answer });
-  }
-
-  async #ask(): Promise<DryRunAnswer | undefined> {
+  async #askWhy(ending: Ending): Promise<void> {
     const { credentials, fetch } = this.#setup;
+    const { signal } = this.#abort;
     // The attempt used the ticket up, so asking with it again would always be answered 401.
     const credential = credentials.singleUse ? await credentials.obtain().catch(() => '') : this.#credential;
-    if (this.#abort.signal.aborted) return undefined;
-    return askWhy(credentials.dryRun(credential), { fetch, signal: this.#abort.signal });
+    const answer = await askWhy(credentials.dryRun(credential), { fetch, signal });
+    if (!signal.aborted) this.#events.end({ ...ending, answer });
   }
 
   #release(): void {
