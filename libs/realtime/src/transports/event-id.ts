@@ -4,6 +4,7 @@ import { isChannelName, isPosition, type Position } from '@aerie/protocol';
 const MAX_ID_BYTES = 14 * 1024;
 /** What stands in an id must not be able to end its line. */
 const EPOCH = /^[\w.-]+$/;
+const OFFSET = /^\d+$/;
 
 /** What a client came back with. */
 export interface Whereabouts {
@@ -57,10 +58,10 @@ export function readEventId(text: string): Whereabouts | undefined {
   const [proof = '', ...parts] = text.split(';');
   const positions = new Map<string, Position>();
   for (const part of parts) {
-    const [channel = '', epoch = '', offset, ...more] = part.split('/');
+    const [channel = '', epoch = '', offset = '', ...more] = part.split('/');
     const position = { epoch, offset: Number(offset) };
-    if (more.length > 0 || !isChannelName(channel) || !EPOCH.test(epoch) || !isPosition(position))
-      return undefined;
+    if (more.length > 0 || !isChannelName(channel) || !EPOCH.test(epoch)) return undefined;
+    if (!OFFSET.test(offset) || !isPosition(position)) return undefined;
     positions.set(channel, position);
   }
   return { proof, positions };

@@ -1,9 +1,10 @@
-import { CLOSE, type Position } from '@aerie/protocol';
+import type { Position } from '@aerie/protocol';
 import { Logger } from '@nestjs/common';
 import type { ChannelMessages } from '../channels/channel-messages.js';
 import type { Connection } from '../connections/connection.js';
 import type { ResumeProofs } from '../handshake/resume-proofs.js';
 import type { SessionAuthentication } from '../handshake/session-authentication.js';
+import { Refusal } from '../refusal.js';
 import type { ClientFacade } from './client-facade.js';
 import type { Arrival, Entrance } from './entrance.js';
 import { EventId } from './event-id.js';
@@ -70,15 +71,16 @@ export class HttpEntrance {
     return link;
   }
 
-  async #subscribe(connection: Connection, wanted: readonly WantedChannel[]): Promise<void> {
-    try {
-      await subscribeAll(connection, wanted, this.#options.channels);
-    } catch (error) {
-      this.#logger.error(
-        'channels could not be subscribed',
-        error instanceof Error ? error.stack : undefined,
-      );
-      connection.close(CLOSE.serverFault);
-    }
+  // A rule that fails is the fault of one channel: the client is told, and goes on with its others.
+  #subscribe(connection: Connection, wanted: readonly WantedChannel[]): Promise<void> {
+    const { channels } = this.#options;
+    return subscribeAll(connection, wanted, {
+      subscribe: (...asked) => channels.subscribe(...asked).catch((error: unknown) => this.#fault(error)),
+    });
+  }
+
+  #fault(error: unknown): Refusal {
+    this.#logger.error('a channel could not be subscribed', error instanceof Error ? error.stack : undefined);
+    return new Refusal('internal', 'Internal server error');
   }
 }

@@ -103,8 +103,9 @@ export class LongPolling implements OnModuleDestroy {
     const holder = await this.#holder(request);
     if (holder instanceof Refusal) return holder;
     if (request.method === 'HEAD') return { status: 200, headers: JSON_HEADERS };
-    const cursor = query.get('cursor') ?? '';
-    if (!CURSOR.test(cursor)) return new Refusal('invalid', 'cursor must be that of the last batch');
+    const [cursor = '', ...more] = query.getAll('cursor');
+    if (!CURSOR.test(cursor) || more.length > 0)
+      return new Refusal('invalid', 'cursor must be that of the last batch');
     const holdMs = this.#holdMs(holder);
     const poll: Poll = { name: randomId(NAME_BYTES), cursor: Number(cursor), holdMs };
     const settle = whenGone(response, () => this.#abandon(holder, poll.name));
