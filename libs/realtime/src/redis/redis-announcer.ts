@@ -10,6 +10,8 @@ import type { RedisKeys } from './redis-keys.js';
 interface AnnouncerOptions {
   readonly keys: RedisKeys;
   readonly commandTimeoutMs: number;
+  /** Called after each connect. */
+  readonly onReady: () => void;
 }
 
 interface AnnounceScript {
@@ -22,10 +24,10 @@ export class RedisAnnouncer {
   readonly #keys: RedisKeys;
   readonly #pending = new PendingBytes();
 
-  constructor(source: RedisSource, { keys, commandTimeoutMs }: AnnouncerOptions) {
+  constructor(source: RedisSource, { keys, commandTimeoutMs, onReady }: AnnouncerOptions) {
     this.#keys = keys;
     const scripts = { announceOnce: { lua: publishOf(source) + luaOf('announce'), numberOfKeys: 2 } };
-    this.#connection = new RedisConnection(source, { role: 'commands', commandTimeoutMs, scripts });
+    this.#connection = new RedisConnection(source, { role: 'commands', commandTimeoutMs, scripts, onReady });
   }
 
   get client(): RedisClient {

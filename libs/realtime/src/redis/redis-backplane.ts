@@ -52,7 +52,11 @@ export class RedisBackplane extends Backplane {
   }: RedisBackplaneOptions) {
     super();
     const keys = new RedisKeys(prefix);
-    const announcer = new RedisAnnouncer(source, { keys, commandTimeoutMs });
+    const announcer = new RedisAnnouncer(source, {
+      keys,
+      commandTimeoutMs,
+      onReady: () => void this.#subscriber.check(),
+    });
     const listening: Listening = {
       keys,
       commandTimeoutMs,

@@ -172,6 +172,20 @@ describe('the redis backplane while Redis misbehaves', () => {
     await untilHeard(node, 'heard');
   });
 
+  it('asks itself at once when commands go over a new connection: Redis may be another one by then', async () => {
+    const { redis, proxy, url } = await proxied();
+    const node = await startNode({ source: { url } });
+    await node.backplane.subscribe('room:1');
+    expect(proxy.silence('aerie-subscriber')).toBe(1);
+    const admin = adminOf(redis.url);
+    const clients = String(await admin.client('LIST')).split('\n');
+    const id = /^id=(\d+)/.exec(clients.find((line) => line.includes('name=aerie-commands')) ?? '')?.[1];
+    await admin.call('CLIENT', 'KILL', 'ID', id ?? '');
+    // The silence alone would be noticed after 30 s.
+    await untilHeard(node, 'heard');
+    expect(node.gaps).toBeGreaterThan(0);
+  });
+
   it('comes back after connections that are cut at once, again and again', async () => {
     const { proxy, url } = await proxied();
     const node = await startNode({ source: { url } });
@@ -184,7 +198,10 @@ describe('the redis backplane while Redis misbehaves', () => {
     await untilHeard(node, 'back');
   });
 
-  it('follows a Sentinel failover: the replica is heard as soon as it is the primary', async () => {
+  it.each([
+    ['dies', (primary: RedisServer) => primary.kill()],
+    ['stands still, its connections open', async (primary: RedisServer) => primary.pause()],
+  ])('follows a Sentinel failover where the primary %s: the replica is heard soon', async (_what, fail) => {
     const primary = await redisServer();
     const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(primary.port)] });
     cleanups.push(() => replica.stop());
@@ -198,7 +215,7 @@ describe('the redis backplane while Redis misbehaves', () => {
     const node = await startNode({ source: { url: `redis+sentinel://127.0.0.1:${sentinel.port}/main` } });
     await node.backplane.subscribe('room:1');
     await untilHeard(node, 'before');
-    await primary.kill();
+    await fail(primary);
     await vi.waitFor(() => untilHeard(node, 'after'), { timeout: 25_000, interval: 100 });
     expect(node.gaps).toBeGreaterThan(0);
   });
@@ -278,11 +295,11 @@ async function redisServer(): Promise<RedisServer> {
   return redis;
 }
 
-async function proxied(): Promise<{ proxy: TcpProxy; url: string }> {
+async function proxied(): Promise<{ redis: RedisServer; proxy: TcpProxy; url: string }> {
   const redis = await redisServer();
   const proxy = await startTcpProxy(redis.port);
   cleanups.push(() => proxy.close());
-  return { proxy, url: `redis://127.0.0.1:${proxy.port}` };
+  return { redis, proxy, url: `redis://127.0.0.1:${proxy.port}` };
 }
 
 function adminOf(url: string): Redis {

@@ -64,6 +64,10 @@ export class ShardedSubscriber {
     return health.find(({ up }) => !up) ?? slowestOf(health);
   }
 
+  async check(): Promise<void> {
+    await Promise.all([...this.#shards.values()].map((shard) => shard.check()));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#refresh);

@@ -127,6 +127,12 @@ export class SubscriberConnection {
     return health;
   }
 
+  /** Commands may go to another Redis from now on than the one that it listens to: it asks itself, and connects anew where it must. */
+  async check(): Promise<void> {
+    for (let probes = 0; probes < SILENT_PROBES && this.#connection.isReady; probes += 1)
+      if ((await this.probe(this.#listening.commandTimeoutMs)).up) return;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#silenceTimer);
     await this.#connection.close();
