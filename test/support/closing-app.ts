@@ -7,7 +7,7 @@ import { RealtimeRedisModule } from '@aerie/realtime/redis';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { WebSocketGateway } from '@nestjs/websockets';
-import { JWT_SECRET } from './gateway.js';
+import { JWT_SECRET } from './tokens.js';
 
 const { REDIS_URL } = process.env;
 

@@ -1,9 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { endWithSpec } from './ending.js';
 import { freePort } from './free-port.js';
+import { type Claims, JWT_SECRET } from './tokens.js';
+
+export { type Claims, JWT_SECRET, nowSeconds, signJwt, tokenFor } from './tokens.js';
 
 const MAIN = fileURLToPath(new URL('../../apps/gateway/main.ts', import.meta.url));
 const SOURCES = fileURLToPath(new URL('typescript-sources.mjs', import.meta.url));
@@ -16,32 +19,6 @@ const NODE_ARGUMENTS = ['--conditions=@aerie/source', '--expose-gc', '--import',
 const FOREIGN = /^(AUTH_|API_KEYS|CHANNELS|HOOKS_|REDIS_|PORT$|HOST$|NODE_ENV|DEV$)/;
 
 export const API_KEY = 'an-api-key-of-the-tests-alone';
-export const JWT_SECRET = 'a-secret-of-the-tests-alone-32-bytes-long';
-
-export type Claims = Readonly<Record<string, unknown>>;
-
-/** Signs whatever claims and header it is given, good or bad. */
-export function signJwt(
-  claims: Claims,
-  { secret = JWT_SECRET, header }: { secret?: string; header?: Claims } = {},
-): string {
-  const input = `${encoded({ alg: 'HS256', typ: 'JWT', ...header })}.${encoded(claims)}`;
-  return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
-}
-
-function encoded(part: Claims): string {
-  return Buffer.from(JSON.stringify(part)).toString('base64url');
-}
-
-/** A token that any gateway of the tests takes for `user`, valid for an hour unless the claims say otherwise. */
-export function tokenFor(user: string, claims: Claims = {}): string {
-  return signJwt({ sub: user, exp: nowSeconds() + 3_600, iat: nowSeconds(), ...claims });
-}
-
-export function nowSeconds(): number {
-  return Math.floor(Date.now() / 1_000);
-}
-
 /** The standalone gateway in a process of its own, from its sources, as in production. */
 export class RunningGateway {
   /** All that it has said so far, on either stream. */
