@@ -254,6 +254,8 @@ describe('long polling', () => {
     async () => {
       const silent = await open('nat');
       const waits = await open('oda');
+      // Written behind the connect.
+      await vi.waitFor(async () => expect(await connectionsOf('nat')).toBe(1), 5_000);
       const gone = new AbortController();
       const cut = silent.peek(first, { signal: gone.signal }).catch(() => undefined);
       const polling = waits.until(() => waits.dataOf('count').length === 1, second);
