@@ -71,7 +71,7 @@ export class Handshake {
 
   /** Everything up to the upgrade, within 10 s in total. */
   async admit(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
-    if (attempt.isVisit === true) return this.closed() ?? within(TOTAL_MS, this.#steps(attempt), tookTooLong);
+    if (attempt.isVisit === true) return this.closed() ?? this.#inTurn(attempt);
     const noRoom = this.#capacity();
     if (noRoom !== undefined) return noRoom;
     const place = this.#options.admission.hold();

@@ -16,7 +16,7 @@ export type Restoration = 'restored' | 'failed' | 'superseded';
 export interface SubscriptionTimes {
   /** How long a subscriber waits at most for the acknowledgement. Milliseconds. */
   readonly deadlineMs: number;
-  /** So long a channel that nobody wants is still subscribed: who was cut off comes back to it. Milliseconds. */
+  /** At most so long a channel that nobody wants is still subscribed: who was cut off comes back to it. Milliseconds. */
   readonly lingerMs: number;
 }
 

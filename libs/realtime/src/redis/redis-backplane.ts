@@ -24,7 +24,7 @@ export interface RedisBackplaneOptions {
   readonly commandTimeoutMs?: number;
   /** After so long without a frame the subscriber is asked whether it still hears. Default 30,000. */
   readonly silenceMs?: number;
-  /** So long a channel that its last subscriber left stays subscribed: whoever comes back costs no command. Default 5,000. */
+  /** At most so long a channel that its last subscriber left stays subscribed: whoever comes back costs no command. Default 5,000. */
   readonly lingerMs?: number;
 }
 

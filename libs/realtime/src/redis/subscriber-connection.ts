@@ -14,7 +14,7 @@ export interface Listening {
   readonly commandTimeoutMs: number;
   /** After so long without a frame a connection is asked whether it still hears. */
   readonly silenceMs: number;
-  /** So long a channel stays subscribed that is not wanted any more. */
+  /** At most so long a channel stays subscribed that is not wanted any more. */
   readonly lingerMs: number;
   /** Announces a probe by the ordinary path. */
   announce(channel: string, frame: Uint8Array, idempotencyKey: string): Promise<unknown>;
