@@ -1,47 +1,69 @@
 import { failure } from './errors.js';
+import { onAbort } from './on-abort.js';
 
-/** What waits for one reader, in order. Past the limit it ends as `overloaded`, behind what waits already. */
-export class Backlog<Item> {
-  readonly #limit: number;
-  readonly #items: Item[] = [];
-  #end: { readonly error?: unknown } | undefined;
-  #wake: () => void = () => undefined;
+/** So many wait for one of several readers. */
+const MAX_UNREAD = 1_000;
 
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  get ended(): boolean {
-    return this.#end !== undefined;
-  }
-
-  push(item: Item): void {
-    if (this.#end) return;
-    if (this.#items.length < this.#limit) this.#items.push(item);
-    else this.fail(failure('overloaded', 'Read slower than it arrives'));
-    this.#wake();
-  }
-
+/** What waits for one reader, in order. */
+export interface Backlog<Item> {
+  push(item: Item): void;
   /** Nothing comes any more. The first end counts. */
-  finish(): void {
-    this.#finish({});
-  }
+  finish(): void;
+  fail(error: unknown): void;
+  read(): AsyncGenerator<Item, void, undefined>;
+}
 
-  fail(error: unknown): void {
-    this.#finish({ error });
-  }
+/** @param limit Past it the backlog ends as `overloaded`, behind what waits already. */
+export function createBacklog<Item>(limit: number): Backlog<Item> {
+  const items: Item[] = [];
+  /** Undefined: it goes on. */
+  let end: (() => void) | undefined;
+  let wake: (() => void) | undefined;
 
-  async *read(): AsyncGenerator<Item, void, undefined> {
-    for (;;) {
-      for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) yield item;
-      if (this.#end && 'error' in this.#end) throw this.#end.error;
-      if (this.#end) return;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
+  const finish = (how: () => void): void => {
+    end ??= how;
+    wake?.();
+  };
+  const fail = (error: unknown): void =>
+    finish(() => {
+      throw error;
+    });
+  return {
+    push: (item) => {
+      if (items.length < limit) {
+        items.push(item);
+        wake?.();
+      } else fail(failure('overloaded', 'Read slower than it arrives'));
+    },
+    finish: () => finish(() => undefined),
+    fail,
+    read: async function* () {
+      for (;;) {
+        while (items.length > 0) yield items.shift() as Item;
+        if (end) return end();
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    },
+  };
+}
 
-  #finish(end: { readonly error?: unknown }): void {
-    this.#end ??= end;
-    this.#wake();
+/**
+ * Reads as one of `readers` from now on, until something ends that one.
+ * @param begin Sees to it that there is something to read; fails the reader where it fails.
+ */
+export async function* readAmong<Item>(
+  readers: Set<Backlog<Item>>,
+  begin: () => Promise<unknown>,
+  signal?: AbortSignal,
+): AsyncGenerator<Item, void, undefined> {
+  const reader = createBacklog<Item>(MAX_UNREAD);
+  const unlisten = onAbort(signal, reader.fail);
+  readers.add(reader);
+  begin().catch(reader.fail);
+  try {
+    yield* reader.read();
+  } finally {
+    readers.delete(reader);
+    unlisten();
   }
 }

@@ -269,17 +269,28 @@ describe('a set in pages', () => {
   });
 });
 
-describe('what a server sends that makes no sense', () => {
+describe('what a server sends of nobody, or of no channel', () => {
   it('changes nothing', async () => {
     const told = story();
     const peer = await server.connection();
     await answer(peer, setOf(4, ['ann']));
-    for (const data of [{ channel: ROOM }, { channel: ROOM, user: 1, version: 5 }, 7, null])
+    for (const data of [
+      { channel: ROOM },
+      { channel: ROOM, version: 5 },
+      { user: 'bob', version: 5 },
+      7,
+      null,
+    ])
       for (const event of ['$join', '$leave', '$presence']) peer.send({ event, data });
     peer.send({
       event: '$presence',
-      data: { channel: ROOM, version: 9, members: [{}, { user: 'bob' }, null] },
+      data: { channel: ROOM, version: 9, members: [{ user: 'bob' }] },
     });
     await vi.waitFor(() => expect(told.slice(2)).toEqual(['-ann', '+bob', 'bob']));
   });
+});
+
+it('needs the option', () => {
+  const without = new RealtimeClient(server.url);
+  expect(() => without.channel(ROOM).presence).toThrow(TypeError);
 });

@@ -179,12 +179,9 @@ describe('the history of a channel', () => {
   it('is the newest publications by default', async () => {
     const page = room.history();
     const peer = await server.connection();
-    expect(
-      (await peer.reply('$history', { data: { epoch: 'e', offset: 0, publications: [] } })).data,
-    ).toEqual({
-      channel: ROOM,
-    });
-    expect(await page).toEqual({ channel: ROOM, epoch: 'e', offset: 0, publications: [] });
+    const reply = { channel: ROOM, epoch: 'e', offset: 0, publications: [] };
+    expect((await peer.reply('$history', { data: reply })).data).toEqual({ channel: ROOM });
+    expect(await page).toEqual(reply);
   });
 
   it('rejects with what the server says, and at its signal', async () => {

@@ -1,33 +1,34 @@
-import { isChannelName, type DirectFrame, type PublicationFrame, type SystemEvent } from '@aerie/protocol';
-import { Channel } from './channel.js';
-import { JSON_CODEC } from './codec.js';
-import { Connection } from './connection.js';
+import type { DirectFrame, PublicationFrame, Welcome } from '@aerie/protocol';
+import { Channel, type ChannelEars, type ChannelPorts } from './channel.js';
+import { createConnection, type Connection } from './connection.js';
 import { Credentials } from './credentials.js';
 import { Emitter, Listeners, type Unlisten } from './emitter.js';
 import { failure } from './errors.js';
 import type { EventName } from './events.js';
-import { Exchange, type RequestOptions } from './exchange.js';
+import { createExchange, type Exchange, type RequestOptions } from './exchange.js';
 import { platformOf, type RealtimeOptions } from './options.js';
-import { Publisher } from './publisher.js';
-import { fieldsOf, type ServerFrame } from './server-frame.js';
-import { SessionRenewal } from './session-renewal.js';
+import { fieldsOf, type ServerFrame, type SystemFrame } from './server-frame.js';
+import { renewSession } from './session-renewal.js';
 import type { RealtimeState } from './state.js';
-import { Subscriptions } from './subscriptions.js';
 
 /**
  * One connection to Aerie that keeps itself open. It connects when it is first used: by `connect`, a listener, a
  * channel or a message. `Events` maps the names of what the server sends to their data.
  */
 export class RealtimeClient<Events extends object = Record<string, unknown>> {
+  readonly #credentials: Credentials;
   readonly #connection: Connection;
   readonly #exchange: Exchange;
-  readonly #publisher: Publisher;
-  readonly #subscriptions: Subscriptions;
-  readonly #renewal: SessionRenewal;
-  readonly #credentials: Credentials;
   readonly #events: Emitter<[data: unknown, frame: DirectFrame | PublicationFrame]>;
   readonly #states: Listeners<[state: RealtimeState]>;
   readonly #errors = new Listeners<[error: unknown]>(logError);
+  /** Every channel that anyone holds, so that each is one. */
+  readonly #known = new Map<string, WeakRef<Channel>>();
+  readonly #gone = new FinalizationRegistry<string>((name) => {
+    if (!this.#known.get(name)?.deref()) this.#known.delete(name);
+  });
+  readonly #ports: ChannelPorts;
+  #endRenewal = (): void => undefined;
 
   /**
    * @param url `ws:`, `wss:`, `http:` or `https:`, or relative to the page.
@@ -35,31 +36,33 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
    */
   constructor(url: string | URL, options: RealtimeOptions = {}) {
     const report = (error: unknown): void => this.#report(error);
-    this.#credentials = new Credentials(url, options);
+    const credentials = new Credentials(url, options);
+    const platform = platformOf(options, credentials.url);
+    this.#credentials = credentials;
     this.#events = new Emitter(report);
     this.#states = new Listeners(report);
-    const { codec = JSON_CODEC } = options;
-    const setup = {
-      credentials: this.#credentials,
-      codec,
-      ...platformOf(options, this.#credentials.url),
+    this.#connection = createConnection(
+      { ...platform, credentials, report },
+      {
+        open: (welcome) => this.#opened(welcome),
+        frame: (frame) => this.#receive(frame),
+        cut: () => this.#cut(),
+        stopped: () => this.#stopped(),
+        state: (state) => this.#states.emit(state),
+      },
+    );
+    this.#exchange = createExchange(this.#connection, platform.codec, report);
+    this.#ports = {
+      line: this.#connection,
+      exchange: this.#exchange,
       report,
+      presence: options.presence,
+      active: new Map(),
     };
-    this.#connection = new Connection(setup, {
-      open: ({ expiresAt }) => this.#opened(expiresAt),
-      frame: (frame) => this.#receive(frame),
-      cut: (code) => this.#cut(code),
-      stopped: () => this.#stopped(),
-      state: (state) => this.#states.emit(state),
-    });
-    this.#exchange = new Exchange(this.#connection, codec, report);
-    this.#publisher = new Publisher(this.#exchange);
-    this.#subscriptions = new Subscriptions({ exchange: this.#exchange, report, presence: options.presence });
-    this.#renewal = new SessionRenewal({ renew: () => this.#renew(), report });
   }
 
   get state(): RealtimeState {
-    return this.#connection.state;
+    return this.#connection.state();
   }
 
   /** Connects now, also after a stop. Watch `state` for what comes of it. */
@@ -87,7 +90,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
 
   /** Listens to changes of `state`. */
   onState(listener: (state: RealtimeState) => unknown): Unlisten {
-    return this.#states.add(listener);
+    return this.#states.listen(listener);
   }
 
   /**
@@ -95,7 +98,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
    * an id, messages of `send` that were lost. Without a listener they go to `console.error`.
    */
   onError(listener: (error: unknown) => unknown): Unlisten {
-    return this.#errors.add(listener);
+    return this.#errors.listen(listener);
   }
 
   /**
@@ -133,62 +136,63 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   }
 
   /**
-   * A handle for a channel, whose events are those of `Events` unless `Own` says otherwise.
-   * @throws RealtimeError `invalid` for a name that no channel can have.
+   * The channel of that name, the same one each time. Its events are those of `Events` unless `Own` says otherwise. A name
+   * that no channel can have is refused by the server, as `invalid`.
    */
   channel<Own extends object = Events>(name: string): Channel<Own> {
-    if (!isChannelName(name)) throw failure('invalid', 'Not a channel name');
-    return new Channel(name, {
-      exchange: this.#exchange,
-      subscriptions: this.#subscriptions,
-      publisher: this.#publisher,
-    });
+    let channel = this.#known.get(name)?.deref();
+    if (!channel) {
+      channel = new Channel(name, this.#ports);
+      this.#known.set(name, new WeakRef(channel));
+      this.#gone.register(channel, name);
+    }
+    return channel as unknown as Channel<Own>;
   }
 
-  #opened(expiresAt: number | null): void {
+  get #channels(): IterableIterator<ChannelEars> {
+    return this.#ports.active.values();
+  }
+
+  #opened(welcome: Welcome): void {
     this.#exchange.opened();
     // Subscriptions first, so that a queued publish comes back to its sender like to anyone.
-    this.#subscriptions.opened();
+    for (const channel of this.#channels) channel.opened();
     this.#exchange.flush();
-    if (this.#credentials.renewable) this.#renewal.start(expiresAt);
+    if (this.#credentials.renewable)
+      this.#endRenewal = renewSession(
+        welcome,
+        () => this.#renew(),
+        (error) => this.#report(error),
+      );
   }
 
-  #cut(code: number): void {
-    this.#renewal.stop();
-    this.#subscriptions.cut();
-    this.#exchange.cut(code);
+  #cut(): void {
+    this.#endRenewal();
+    this.#exchange.cut();
+    for (const channel of this.#channels) channel.cut();
   }
 
   #stopped(): void {
     this.#exchange.stop();
-    this.#publisher.stop();
-    this.#subscriptions.stop();
+    for (const channel of this.#channels) channel.stop();
   }
 
   #receive(frame: ServerFrame): void {
-    if (frame.kind === 'system') this.#obey(frame.event, frame.data);
-    else if (frame.kind === 'direct') this.#events.emit(frame.frame.event, frame.frame.data, frame.frame);
-    else if (frame.kind === 'publication') this.#publish(frame.frame);
-    else this.#exchange.receive(frame);
-  }
-
-  #publish(frame: PublicationFrame): void {
-    this.#subscriptions.publish(frame);
-    const own = Object.hasOwn(this.#connection.welcome?.channels ?? {}, frame.channel);
-    if (own) this.#events.emit(frame.event, frame.data, frame);
-  }
-
-  #obey(event: SystemEvent, data: unknown): void {
-    const { serverTime } = fieldsOf(data);
-    if (event !== '$pong') this.#subscriptions.obey(event, data);
-    else if (typeof serverTime === 'number') this.#renewal.synchronize(serverTime);
+    const { active } = this.#ports;
+    const { event, channel, data } = frame;
+    if (frame.id !== undefined || frame.error) this.#exchange.receive(frame);
+    else if (isSystem(frame)) active.get(fieldsOf(data).channel ?? '')?.obey(frame);
+    else if (event) {
+      if (channel) active.get(channel)?.take(frame as PublicationFrame);
+      const { channels = {} } = this.#connection.welcome() ?? {};
+      if (!channel || Object.hasOwn(channels, channel)) this.#events.emit(event, data, frame as DirectFrame);
+    }
   }
 
   async #renew(): Promise<number | null> {
     const data = this.#credentials.authData(await this.#credentials.obtain());
     const reply = await this.#exchange.request({ event: '$auth', data, own: true });
-    const { expiresAt } = fieldsOf(reply);
-    return typeof expiresAt === 'number' ? expiresAt : null;
+    return fieldsOf(reply).expiresAt ?? null;
   }
 
   #report(error: unknown): void {
@@ -197,11 +201,13 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   }
 }
 
-/** 1-128 characters, none of control, not the system's `$`. The server counts bytes. */
-const EVENT = /^(?!\$)\P{Cc}{1,128}$/u;
+function isSystem(frame: ServerFrame): frame is SystemFrame {
+  return frame.event?.[0] === '$';
+}
 
+/** The system's names are not the application's; what else is wrong with one the server says. */
 function checkedEvent(event: string): string {
-  if (!EVENT.test(event)) throw failure('invalid', 'Not an event name');
+  if (event[0] === '$') throw failure('invalid', 'Not an event name');
   return event;
 }
 

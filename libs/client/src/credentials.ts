@@ -1,4 +1,4 @@
-import { BEARER_SUBPROTOCOL_PREFIX, JSON_SUBPROTOCOL } from '@aerie/protocol';
+import { BEARER_SUBPROTOCOL_PREFIX } from '@aerie/protocol';
 import type { HttpRequest } from './dry-run.js';
 
 /** How a token reaches the server. `query` needs a token that lives at most 60 s and ends up in proxies' logs. */
@@ -19,9 +19,6 @@ export type CredentialOptions =
   | { readonly ticket: () => string | Promise<string>; readonly token?: never; readonly tokenVia?: never }
   | { readonly ticket?: never; readonly token?: never; readonly tokenVia?: never };
 
-/** The way a credential takes. */
-type Way = TokenVia | 'ticket' | 'cookie';
-
 /** What `$auth` carries. */
 export type AuthData = { readonly token: string } | { readonly ticket: string };
 
@@ -29,81 +26,67 @@ interface SocketAddress {
   readonly url: string;
   readonly protocols: string[];
   /** Present where the first message has to be `$auth`. */
-  readonly firstMessage?: AuthData;
+  readonly firstMessage?: AuthData | false;
 }
 
 /** Knows every place a credential may stand in: address, subprotocol, first message, and the headers of the dry run. */
 export class Credentials {
-  readonly #url: URL;
-  readonly #way: Way;
+  readonly url: URL;
+  /** Whether `$auth` can renew a session; a cookie is renewed by opening again. */
+  readonly renewable: boolean;
+  /** A ticket serves once: the dry run after a failed open needs another. */
+  readonly singleUse: boolean;
+  /** The token that was obtained last; empty for tickets and cookies. */
+  bearer = '';
+  readonly #via: TokenVia | undefined;
   readonly #fetchValue: () => string | Promise<string>;
-  #latest = '';
 
   /** @throws TypeError for something that is no URL. */
-  constructor(url: string | URL, options: CredentialOptions) {
-    this.#url = socketUrl(url);
-    this.#way = options.token ? (options.tokenVia ?? 'message') : options.ticket ? 'ticket' : 'cookie';
-    this.#fetchValue = options.token ?? options.ticket ?? (() => '');
-  }
-
-  get url(): URL {
-    return new URL(this.#url);
-  }
-
-  /** The token that was obtained last; empty for tickets and cookies. */
-  get bearer(): string {
-    return this.singleUse ? '' : this.#latest;
-  }
-
-  /** Whether `$auth` can renew a session; a cookie is renewed by opening again. */
-  get renewable(): boolean {
-    return this.#way !== 'cookie';
-  }
-
-  /** A ticket serves once: the dry run after a failed open needs another. */
-  get singleUse(): boolean {
-    return this.#way === 'ticket';
+  constructor(url: string | URL, { token, ticket, tokenVia = 'message' }: CredentialOptions) {
+    this.url = socketUrl(url);
+    this.singleUse = !token && !!ticket;
+    this.#via = token && tokenVia;
+    this.#fetchValue = token ?? ticket ?? (() => '');
+    this.renewable = !!(token ?? ticket);
   }
 
   async obtain(): Promise<string> {
-    return (this.#latest = await this.#fetchValue());
+    const value = await this.#fetchValue();
+    if (this.#via) this.bearer = value;
+    return value;
   }
 
   authData(value: string): AuthData {
     return this.singleUse ? { ticket: value } : { token: value };
   }
 
-  socketAddress(value: string, subprotocols: readonly string[] = [JSON_SUBPROTOCOL]): SocketAddress {
-    const url = this.#address(value).href;
-    const bearer = this.#way === 'subprotocol' ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
-    const first = this.#way === 'message';
+  socketAddress(value: string, subprotocols: readonly string[]): SocketAddress {
+    const bearer = this.#via === 'subprotocol' ? [BEARER_SUBPROTOCOL_PREFIX + value] : [];
     return {
-      url,
+      url: this.#address(value).href,
       protocols: [...subprotocols, ...bearer],
-      ...(first && { firstMessage: this.authData(value) }),
+      firstMessage: this.#via === 'message' && this.authData(value),
     };
   }
 
   /** The attempt once more, with what it carried: a first message comes later, and its server may take none. */
   dryRun(value: string): HttpRequest {
-    return this.request(this.#address(value), this.#way === 'subprotocol' ? value : '');
+    return this.request(this.#address(value), this.#via === 'subprotocol' ? value : '');
   }
 
   /** A request to the same server, with a bearer where there is one. */
   request(url: URL, bearer = ''): HttpRequest {
-    const address = new URL(url);
-    address.protocol = url.protocol.replace('ws', 'http');
     return {
-      url: address.href,
+      url: url.href.replace(/^ws/, 'http'),
       headers: bearer ? { authorization: `Bearer ${bearer}` } : {},
       credentials: this.renewable ? 'same-origin' : 'include',
     };
   }
 
   #address(value: string): URL {
-    const url = new URL(this.#url);
-    if (this.singleUse) url.searchParams.set('ticket', value);
-    if (this.#way === 'query') url.searchParams.set('token', value);
+    const url = new URL(this.url);
+    const name = this.singleUse ? 'ticket' : this.#via === 'query' && 'token';
+    if (name) url.searchParams.set(name, value);
     return url;
   }
 }

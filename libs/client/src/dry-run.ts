@@ -1,5 +1,5 @@
-import { errorCodeOfStatus, type ErrorBody } from '@aerie/protocol';
-import { fieldsOf, isFields, readError } from './server-frame.js';
+import type { ErrorBody } from '@aerie/protocol';
+import { fieldsOf } from './server-frame.js';
 
 const TIMEOUT_MS = 10_000;
 const WOULD_HAVE_OPENED = 426;
@@ -7,10 +7,9 @@ const WOULD_HAVE_OPENED = 426;
 /** What `GET` on the WebSocket's address answered. 426 means that the upgrade would have been admitted. */
 export interface DryRunAnswer {
   readonly status: number;
-  readonly error?: ErrorBody;
-  /** The refusal has not the server's form: something on the way answered in its place. */
-  readonly isForeign?: true;
-  /** The server's `Retry-After`, in milliseconds. */
+  /** Why the server refused. A refusal without this has not the server's form: something on the way answered in its place. */
+  readonly error?: ErrorBody | undefined;
+  /** The server's `Retry-After`, in milliseconds; 0 for none. */
   readonly retryAfterMs?: number;
 }
 
@@ -30,16 +29,14 @@ interface DryRunOptions {
  * is no answer to be had: network down, no CORS, 10 s passed.
  */
 export async function askWhy(
-  request: HttpRequest,
+  { url, ...init }: HttpRequest,
   options: DryRunOptions,
 ): Promise<DryRunAnswer | undefined> {
-  const { url, ...init } = request;
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(TIMEOUT_MS)]);
   try {
     // Redirects stay unfollowed: a credential must not travel on to another address.
     const response = await options.fetch(url, { ...init, signal, cache: 'no-store', redirect: 'manual' });
-    if (response.status === 0) return undefined;
-    return await answerOf(response);
+    return response.status === 0 ? undefined : await answerOf(response);
   } catch {
     return undefined;
   }
@@ -47,25 +44,14 @@ export async function askWhy(
 
 /** Reads what a server answered instead of what it was asked for. */
 export async function answerOf(response: Response): Promise<DryRunAnswer> {
-  const { status } = response;
+  const { status, headers } = response;
+  const retryAfterMs = Number(headers.get('retry-after')) * 1_000 || 0;
   const body: unknown = await response.json().catch(() => undefined);
-  const said = fieldsOf(body)['error'];
-  const retryAfterMs = millisecondsIn(response.headers.get('retry-after') ?? '');
-  return {
-    status,
-    ...(isRefusal({ status }) && {
-      error: readError(fieldsOf(said), errorCodeOfStatus(status)),
-      ...(!isFields(said) && { isForeign: true }),
-    }),
-    ...(retryAfterMs > 0 && { retryAfterMs }),
-  };
+  const { error } = fieldsOf(body);
+  return { status, retryAfterMs, error };
 }
 
 /** Whether an answer says why an attempt was refused. */
 export function isRefusal({ status }: DryRunAnswer): boolean {
   return status >= 400 && status !== WOULD_HAVE_OPENED;
-}
-
-function millisecondsIn(retryAfter: string): number {
-  return /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1_000 : Date.parse(retryAfter) - Date.now();
 }

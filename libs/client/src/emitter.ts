@@ -7,30 +7,22 @@ export type Report = (error: unknown) => void;
 type Listener<Args extends readonly unknown[]> = (...args: Args) => unknown;
 
 /** The listeners of one thing. One that throws or rejects is reported and stops neither the others nor the client. */
-export class Listeners<Args extends readonly unknown[]> {
-  readonly #listeners = new Set<{ readonly call: Listener<Args> }>();
+export class Listeners<Args extends readonly unknown[]> extends Set<{ readonly call: Listener<Args> }> {
   readonly #report: Report;
 
   constructor(report: Report) {
+    super();
     this.#report = report;
   }
 
-  get size(): number {
-    return this.#listeners.size;
-  }
-
-  add(call: Listener<Args>): Unlisten {
+  listen(call: Listener<Args>): Unlisten {
     const entry = { call };
-    this.#listeners.add(entry);
-    return () => void this.#listeners.delete(entry);
+    this.add(entry);
+    return () => void this.delete(entry);
   }
 
   emit(...args: Args): void {
-    for (const { call } of Array.from(this.#listeners)) this.#call(call, args);
-  }
-
-  clear(): void {
-    this.#listeners.clear();
+    for (const { call } of Array.from(this)) this.#call(call, args);
   }
 
   #call(listener: Listener<Args>, args: Args): void {
@@ -46,6 +38,6 @@ export class Listeners<Args extends readonly unknown[]> {
 /** Listeners by event name. */
 export class Emitter<Args extends readonly unknown[]> extends Listeners<[event: string, ...args: Args]> {
   on(event: string, listener: Listener<Args>): Unlisten {
-    return this.add((name, ...args) => (name === event ? listener(...args) : undefined));
+    return this.listen((name, ...args) => name === event && listener(...args));
   }
 }

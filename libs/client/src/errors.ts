@@ -22,16 +22,16 @@ export function failure(code: ErrorCode, message: string): RealtimeError {
   return new RealtimeError({ code, message });
 }
 
-const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
-  'unavailable',
-  'draining',
-  'overloaded',
-  'timeout',
-  'rate_limited',
-  'internal',
-]);
+export function stopped(): RealtimeError {
+  return failure('unavailable', 'The client is stopped');
+}
+
+/** True for a failure with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): boolean {
+  return error instanceof RealtimeError && codes.includes(error.code);
+}
 
 /** True for a failure that may be gone a little later; a refusal is none. */
 export function isTransient(error: unknown): boolean {
-  return error instanceof RealtimeError && TRANSIENT.has(error.code);
+  return hasCode(error, 'unavailable', 'draining', 'timeout', 'overloaded', 'rate_limited', 'internal');
 }

@@ -1,16 +1,20 @@
 import type { Welcome } from '@aerie/protocol';
-import { Backlog } from './backlog.js';
+import { createBacklog } from './backlog.js';
 import { byteLength, type Codec, type Encoded } from './codec.js';
-import type { Report } from './emitter.js';
-import { failure, RealtimeError } from './errors.js';
+import type { Report, Unlisten } from './emitter.js';
+import { failure, RealtimeError, stopped } from './errors.js';
 import type { Abortable } from './events.js';
-import { Outbox } from './outbox.js';
-import { PendingRequests, type ReplySink } from './pending-requests.js';
+import { onAbort } from './on-abort.js';
+import { createPace } from './pace.js';
 import type { ServerFrame } from './server-frame.js';
-import type { RealtimeState } from './state.js';
 
-const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_UNREAD_REPLIES = 256;
+const MAX_PENDING = 1_000;
+const MAX_WAITING = 100;
+const MAX_WAITING_BYTES = 256 * 1024;
+const TIMEOUT_MS = 10_000;
+/** Of the client's own: the server says by itself that it took too long, a while before this. */
+const OWN_TIMEOUT_MS = 60_000;
 
 export interface RequestOptions extends Abortable {
   /** Milliseconds until the reply, or until a stream's first; time without a connection counts. Default 10,000. */
@@ -20,150 +24,197 @@ export interface RequestOptions extends Abortable {
 interface Outgoing {
   readonly event: string;
   readonly data?: unknown;
-  /**
-   * One of the client's own: goes ahead of the application's, fails at once without a connection instead of waiting for
-   * one, and has all of its time from when it left.
-   */
+  /** One of the client's own: goes ahead of the application's, and on this connection or not at all. */
   readonly own?: boolean;
 }
 
-interface Carrier {
-  readonly state: RealtimeState;
-  readonly welcome: Welcome | undefined;
+/** Who waits for replies. Called in the order of the wire, synchronously, so that no later frame overtakes a reply. */
+export interface ReplySink {
+  /** `last`: no further reply comes. */
+  readonly reply: (data: unknown, last: boolean) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** What carries the frames. */
+export interface Line {
+  /** Of the connection that is open; undefined: there is none. */
+  welcome(): Welcome | undefined;
+  /** Whether it is closed for good. */
+  stopped(): boolean;
+  /** Sees to it that there will be a connection. */
   demand(): void;
+  /** @throws RealtimeError when it can't take this. */
   send(encoded: Encoded): void;
 }
 
-/** Messages out, replies back. What can't leave yet waits in the outbox; what left and was cut off fails. */
-export class Exchange {
-  readonly #carrier: Carrier;
-  readonly #codec: Codec;
-  readonly #report: Report;
-  readonly #outbox: Outbox;
-  readonly #pending = new PendingRequests((id) => this.#outbox.ended(id));
-  // 0 is the first message's `$auth`.
-  #nextId = 1;
-
-  constructor(carrier: Carrier, codec: Codec, report: Report) {
-    this.#carrier = carrier;
-    this.#codec = codec;
-    this.#report = report;
-    this.#outbox = new Outbox(carrier);
-  }
-
-  get welcome(): Welcome | undefined {
-    return this.#carrier.welcome;
-  }
-
-  get stopped(): boolean {
-    return this.#carrier.state.status === 'stopped';
-  }
-
-  /** Sees to it that there will be a connection. */
-  demand(): void {
-    this.#carrier.demand();
-  }
-
+/** Messages out, replies back. What can't leave yet waits, for a connection or for its turn; what left and was cut off fails. */
+export interface Exchange {
   /** @throws RealtimeError when it can neither be sent nor queued. */
-  send(message: Outgoing): void {
-    const encoded = this.#codec.encode({ event: message.event, data: message.data });
-    this.#post(message, { id: this.#nextId++, encoded, fail: this.#report });
-  }
-
-  request(message: Outgoing, options: RequestOptions = {}): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const reply = (data: unknown): boolean => {
-        resolve(data);
-        return false;
-      };
-      this.ask(message, { reply, fail: reject }, options);
-    });
-  }
-
-  async *stream(message: Outgoing, options: RequestOptions = {}): AsyncGenerator<unknown, void, undefined> {
-    const replies = new Backlog<unknown>(MAX_UNREAD_REPLIES);
-    const reply = (data: unknown, last: boolean): boolean => {
-      if (data !== undefined) replies.push(data);
-      if (last) replies.finish();
-      return !replies.ended;
-    };
-    const id = this.ask(message, { reply, fail: (error) => replies.fail(error) }, options);
-    try {
-      yield* replies.read();
-    } finally {
-      this.#pending.cancel(id);
-    }
-  }
-
+  send(message: Outgoing): void;
+  request(message: Outgoing, options?: RequestOptions): Promise<unknown>;
+  stream(message: Outgoing, options?: RequestOptions): AsyncGenerator<unknown, void, undefined>;
   /** Sends a message whose replies, or failure, go to the sink. */
-  ask(
-    message: Outgoing,
-    sink: ReplySink,
-    { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: RequestOptions = {},
-  ): number {
-    const id = this.#nextId++;
-    const wait = (): void => this.#pending.expire(id, timeoutMs);
-    try {
-      const encoded = this.#codec.encode({ event: message.event, data: message.data, id });
-      this.#pending.add(id, sink, signal);
-      if (!message.own) wait();
-      const fail = (error: unknown): void => this.#pending.fail(id, error);
-      this.#post(message, { id, encoded, fail, ...(message.own && { sent: wait }) });
-    } catch (error) {
-      this.#pending.cancel(id);
-      sink.fail(error);
-    }
-    return id;
-  }
-
-  receive(frame: ServerFrame & { readonly kind: 'reply' | 'error' }): void {
-    if (frame.kind === 'reply') this.#pending.reply(frame.id, frame.data, frame.last);
-    else if (frame.id === undefined) this.#report(new RealtimeError(frame.error));
-    else this.#pending.fail(frame.id, new RealtimeError(frame.error));
-  }
-
+  ask(message: Outgoing, sink: ReplySink, options?: RequestOptions): number;
+  /** Settles after that time, or sooner: when the connection goes or it stops. @throws the signal's reason. */
+  pause(ms: number, signal?: AbortSignal): Promise<void>;
+  /** A reply, or an error. */
+  receive(frame: ServerFrame): void;
   /** There is a new connection; what waited stays where it is until `flush`. */
-  opened(): void {
-    this.#outbox.opened();
-  }
-
+  opened(): void;
   /** Sends what waited, in its order and at the pace that the server takes. */
-  flush(): void {
-    this.#outbox.flush();
-  }
-
-  /** The connection is gone, closed with `code`: what was sent on it has an unknown outcome. */
-  cut(code: number): void {
-    this.#outbox.cut(code);
-    const error = failure('unavailable', 'The connection was lost');
-    this.#pending.failAll(error, (id) => !this.#outbox.holds(id));
-  }
-
-  stop(): void {
-    const error = stopped();
-    for (const { fail } of this.#outbox.drain()) fail(error);
-    this.#pending.failAll(error);
-  }
-
-  #post({ own = false }: Outgoing, { id, encoded, fail, sent = ignore }: Posting): void {
-    if (!this.welcome) {
-      if (this.stopped) throw stopped();
-      if (own) throw failure('unavailable', 'There is no connection');
-    }
-    this.#outbox.post({ id, encoded, bytes: byteLength(encoded), own, fail, sent });
-    this.#carrier.demand();
-  }
+  flush(): void;
+  /** The connection is gone: what was sent on it has an unknown outcome. */
+  cut(): void;
+  stop(): void;
 }
 
-interface Posting {
-  readonly id: number;
+interface Waiting {
+  /** Of a request; undefined where no reply is wanted. */
+  readonly id?: number;
   readonly encoded: Encoded;
+  readonly own?: boolean | undefined;
   readonly fail: (error: unknown) => void;
-  readonly sent?: () => void;
+}
+
+interface Pending {
+  readonly sink: ReplySink;
+  readonly timer: ReturnType<typeof setTimeout>;
+  readonly release: Unlisten;
+}
+
+export function createExchange(line: Line, codec: Codec, report: Report): Exchange {
+  const pace = createPace();
+  const pending = new Map<unknown, Pending>();
+  /** The client's own first, then the application's. */
+  let waiting: Waiting[] = [];
+  // 0 is the first message's `$auth`.
+  let lastId = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Whatever ends a request ends it once: it is not sent any more, and its sink hears no more. */
+  const end = (id: unknown): ReplySink | undefined => {
+    const one = pending.get(id);
+    if (!one) return undefined;
+    pending.delete(id);
+    clearTimeout(one.timer);
+    one.release();
+    waiting = waiting.filter((frame) => frame.id !== id);
+    return one.sink;
+  };
+  const fail = (id: unknown, error: unknown): void => end(id)?.fail(error);
+
+  /** @throws RealtimeError `overloaded`; the signal's reason. */
+  const expect = (sink: ReplySink, timeoutMs: number, signal: AbortSignal | undefined): number => {
+    if (pending.size >= MAX_PENDING) throw failure('overloaded', 'Too many requests are waiting');
+    const id = (lastId += 1);
+    const late = failure('timeout', `No reply within ${timeoutMs} ms`);
+    const release = onAbort(signal, (reason) => fail(id, reason));
+    pending.set(id, { sink, release, timer: setTimeout(() => fail(id, late), timeoutMs) });
+    return id;
+  };
+
+  /** Fails what has been sent. */
+  const failSent = (why: () => RealtimeError): void => {
+    for (const id of Array.from(pending.keys()))
+      if (!waiting.some((frame) => frame.id === id)) fail(id, why());
+  };
+
+  const flush = (): void => {
+    clearTimeout(timer);
+    while (line.welcome()) {
+      const [frame] = waiting;
+      if (!frame) return;
+      const ms = pace.take();
+      if (ms > 0) {
+        timer = setTimeout(flush, ms);
+        return;
+      }
+      waiting.shift();
+      try {
+        line.send(frame.encoded);
+      } catch (error) {
+        frame.fail(error);
+      }
+    }
+  };
+
+  const post = (frame: Waiting): void => {
+    if (line.stopped()) throw stopped();
+    if (line.welcome()) {
+      if (!(frame.own ? waiting[0]?.own : waiting[0]) && pace.take() === 0) return line.send(frame.encoded);
+    } else if (frame.own) throw failure('unavailable', 'There is no connection');
+    const others = waiting.filter((one) => !one.own);
+    const bytes = [...others, frame].reduce((sum, { encoded }) => sum + byteLength(encoded), 0);
+    if (!frame.own && (others.length >= MAX_WAITING || bytes > MAX_WAITING_BYTES))
+      throw failure('overloaded', 'Too many messages are waiting');
+    waiting = frame.own ? [...waiting.filter((one) => one.own), frame, ...others] : [...waiting, frame];
+    flush();
+    line.demand();
+  };
+
+  const exchange: Exchange = {
+    flush,
+    send: ({ event, data }) => post({ encoded: codec.encode({ event, data }), fail: report }),
+    ask: ({ event, data, own }, sink, { timeoutMs = own ? OWN_TIMEOUT_MS : TIMEOUT_MS, signal } = {}) => {
+      let id = 0;
+      try {
+        id = expect(sink, timeoutMs, signal);
+        const encoded = codec.encode({ event, data, id });
+        post({ id, encoded, own, fail: (error) => fail(id, error) });
+      } catch (error) {
+        end(id);
+        sink.fail(error);
+      }
+      return id;
+    },
+    pause: (ms, signal) =>
+      new Promise((resolve) => void expect({ reply: ignore, fail: () => resolve() }, ms, signal)),
+    request: (message, options) =>
+      new Promise((resolve, reject) => {
+        const reply = (data: unknown): void => {
+          end(id);
+          resolve(data);
+        };
+        const id = exchange.ask(message, { reply, fail: reject }, options);
+      }),
+    stream: async function* (message, options) {
+      const replies = createBacklog<unknown>(MAX_UNREAD_REPLIES);
+      const reply = (data: unknown, last: boolean): void => {
+        if (data !== undefined) replies.push(data);
+        if (last) replies.finish();
+      };
+      const id = exchange.ask(message, { reply, fail: replies.fail }, options);
+      try {
+        yield* replies.read();
+      } finally {
+        end(id);
+      }
+    },
+    receive: ({ id, error, data, more, done }) => {
+      const one = pending.get(id);
+      if (error) {
+        if (id === undefined) report(new RealtimeError(error));
+        else fail(id, new RealtimeError(error));
+      } else if (one) {
+        const last = !more || !!done;
+        clearTimeout(one.timer);
+        // Out of the map first: the sink may send again.
+        if (last) end(id);
+        one.sink.reply(data, last);
+      }
+    },
+    opened: () => pace.opened(line.welcome()?.messages),
+    cut: () => {
+      clearTimeout(timer);
+      waiting = waiting.filter(({ own }) => !own);
+      failSent(() => failure('unavailable', 'The connection was lost'));
+    },
+    stop: () => {
+      for (const frame of waiting.splice(0)) frame.fail(stopped());
+      failSent(stopped);
+    },
+  };
+  return exchange;
 }
 
 function ignore(): void {}
-
-function stopped(): RealtimeError {
-  return failure('unavailable', 'The client is stopped');
-}

@@ -7,19 +7,19 @@ export type {
   PublishReply,
   SubscribeReply,
 } from '@aerie/protocol';
-export type { ChannelPresence } from './channel-presence.js';
 export type { ChannelState, Resync } from './channel-state.js';
-export { Channel, type HistoryOptions, type HistoryPage } from './channel.js';
+export { Channel } from './channel.js';
 export { RealtimeClient } from './client.js';
 export type { Codec, Encoded } from './codec.js';
 export type { CredentialOptions, TokenVia } from './credentials.js';
 export type { Unlisten } from './emitter.js';
 export { RealtimeError } from './errors.js';
-export type { KeepPresence, PresenceChange, PresenceEvents } from './member-keeper.js';
+export type { ChannelPresence, KeepPresence, PresenceChange, PresenceEvents } from './member-keeper.js';
 export type { Abortable, EventName, Publication } from './events.js';
 export type { RequestOptions } from './exchange.js';
+export type { HistoryOptions, HistoryPage } from './history.js';
 export type { RealtimeOptions } from './options.js';
-export type { PublishOptions } from './publisher.js';
+export type { PublishOptions } from './publish.js';
 export type { Cause, RealtimeState } from './state.js';
 export type {
   Fallbacks,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Liveness } from './liveness.js';
+import { watchLiveness } from './liveness.js';
 
 const heartbeat = { intervalMs: 30_000, timeoutMs: 10_000 };
 
@@ -15,7 +15,7 @@ describe('liveness', () => {
   afterEach(() => vi.useRealTimers());
 
   it('pings after an interval of silence and gives up a timeout later', () => {
-    const liveness = new Liveness(heartbeat, { ping, dead });
+    const liveness = watchLiveness(heartbeat, { ping, dead });
     vi.advanceTimersByTime(30_000);
     expect(ping).toHaveBeenCalledTimes(1);
     vi.advanceTimersByTime(9_999);
@@ -26,7 +26,7 @@ describe('liveness', () => {
   });
 
   it('lets frames that waited behind a stalled loop arrive first', () => {
-    const liveness = new Liveness(heartbeat, { ping, dead });
+    const liveness = watchLiveness(heartbeat, { ping, dead });
     vi.advanceTimersByTime(40_000);
     liveness.heard();
     vi.advanceTimersByTime(29_000);
@@ -35,7 +35,7 @@ describe('liveness', () => {
   });
 
   it('takes any frame for a sign of life', () => {
-    const liveness = new Liveness(heartbeat, { ping, dead });
+    const liveness = watchLiveness(heartbeat, { ping, dead });
     for (let count = 0; count < 10; count += 1) {
       vi.advanceTimersByTime(29_000);
       liveness.heard();
@@ -51,7 +51,7 @@ describe('liveness', () => {
 
   it('asks at once when it is told to look, and gives up 5 s later, or after a shorter timeout', () => {
     for (const timeoutMs of [10_000, 1_000]) {
-      const liveness = new Liveness({ intervalMs: 30_000, timeoutMs }, { ping, dead });
+      const liveness = watchLiveness({ intervalMs: 30_000, timeoutMs }, { ping, dead });
       ping.mockReset();
       dead.mockReset();
       liveness.probe();
@@ -65,7 +65,7 @@ describe('liveness', () => {
   });
 
   it('gives up no later for being told to look again', () => {
-    const liveness = new Liveness(heartbeat, { ping, dead });
+    const liveness = watchLiveness(heartbeat, { ping, dead });
     for (let second = 0; second < 6; second += 1) {
       liveness.probe();
       vi.advanceTimersByTime(1_000);
@@ -76,7 +76,7 @@ describe('liveness', () => {
   });
 
   it('looks again where an answer is long overdue: the machine may have slept', () => {
-    const liveness = new Liveness(heartbeat, { ping, dead });
+    const liveness = watchLiveness(heartbeat, { ping, dead });
     vi.advanceTimersByTime(30_000);
     vi.setSystemTime(Date.now() + 3_600_000);
     liveness.probe();
@@ -88,7 +88,7 @@ describe('liveness', () => {
   });
 
   it('leaves no timer when it is stopped', () => {
-    new Liveness(heartbeat, { ping, dead }).stop();
+    watchLiveness(heartbeat, { ping, dead }).stop();
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -8,70 +8,62 @@ interface LivenessEvents {
   readonly dead: () => void;
 }
 
+export interface Liveness {
+  /** Any frame is a sign of life. */
+  heard(): void;
+  /** Asks at once, and gives up 5 s later: time may have passed that no timer saw. */
+  probe(): void;
+  stop(): void;
+}
+
 /** A server that can be reached answers sooner; what can't be is to be replaced while somebody looks. */
 const PROBE_MS = 5_000;
 
 /**
  * Notices a server that went silent. A browser doesn't show the protocol's pings, so after `intervalMs` without a frame
- * this asks for one, and gives up `timeoutMs` later. Any frame is a sign of life.
+ * this asks for one, and gives up `timeoutMs` later.
  */
-export class Liveness {
-  readonly #heartbeat: Heartbeat;
-  readonly #events: LivenessEvents;
-  #heardAt = performance.now();
-  /** When it is given up; undefined: nothing was asked. */
-  #deadline: number | undefined;
-  #overdue = false;
-  #timer: ReturnType<typeof setTimeout>;
+export function watchLiveness(
+  { intervalMs, timeoutMs }: Heartbeat,
+  { ping, dead }: LivenessEvents,
+): Liveness {
+  let heardAt = performance.now();
+  /** When it is given up; 0: nothing was asked. */
+  let deadline = 0;
+  let overdue = false;
+  let timer: ReturnType<typeof setTimeout>;
 
-  constructor(heartbeat: Heartbeat, events: LivenessEvents) {
-    this.#heartbeat = heartbeat;
-    this.#events = events;
-    this.#timer = setTimeout(() => this.#check(), heartbeat.intervalMs);
-  }
-
-  heard(): void {
-    this.#heardAt = performance.now();
-    this.#deadline = undefined;
-    this.#overdue = false;
-  }
-
-  /** Asks at once, and gives up 5 s later: time may have passed that no timer saw. */
-  probe(): void {
-    const remainingMs = (this.#deadline ?? 0) - performance.now();
-    if (this.#overdue || (remainingMs > 0 && remainingMs <= PROBE_MS)) return;
-    this.#ask(Math.min(this.#heartbeat.timeoutMs, PROBE_MS));
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #check(): void {
-    const now = performance.now();
-    const { intervalMs, timeoutMs } = this.#heartbeat;
-    if (this.#deadline !== undefined) this.#await(this.#deadline - now);
-    else if (now - this.#heardAt < intervalMs) this.#arm(this.#heardAt + intervalMs - now);
-    else this.#ask(timeoutMs);
-  }
-
-  #ask(timeoutMs: number): void {
-    this.#deadline = performance.now() + timeoutMs;
-    this.#overdue = false;
-    this.#arm(timeoutMs);
-    this.#events.ping();
-  }
-
-  #await(remainingMs: number): void {
-    if (remainingMs > 0) return this.#arm(remainingMs);
-    if (this.#overdue) return this.#events.dead();
-    // A loop that stalled has frames waiting behind its timers: they get one pass to prove the server alive.
-    this.#overdue = true;
-    this.#arm(1);
-  }
-
-  #arm(ms: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#check(), Math.ceil(ms));
-  }
+  const wait = (ms: number): void => {
+    clearTimeout(timer);
+    timer = setTimeout(check, Math.ceil(ms));
+  };
+  const ask = (ms: number): void => {
+    deadline = performance.now() + ms;
+    overdue = false;
+    wait(ms);
+    ping();
+  };
+  const check = (): void => {
+    const leftMs = (deadline || heardAt + intervalMs) - performance.now();
+    if (leftMs > 0) wait(leftMs);
+    else if (!deadline) ask(timeoutMs);
+    else if (overdue) dead();
+    else {
+      // A loop that stalled has frames waiting behind its timers: they get one pass to prove the server alive.
+      overdue = true;
+      wait(1);
+    }
+  };
+  wait(intervalMs);
+  return {
+    heard: () => {
+      heardAt = performance.now();
+      deadline = 0;
+    },
+    probe: () => {
+      const leftMs = deadline - performance.now();
+      if (!(deadline && overdue) && (leftMs <= 0 || leftMs > PROBE_MS)) ask(Math.min(timeoutMs, PROBE_MS));
+    },
+    stop: () => clearTimeout(timer),
+  };
 }

@@ -18,14 +18,27 @@ export interface PresenceEvents {
   readonly change: readonly Member[];
 }
 
-/** Keeps who is in one channel, out of what the server tells. */
-export interface MemberKeeper {
+/** Who is in a channel: each user once, however many devices. */
+export interface ChannelPresence {
+  /**
+   * Everyone who is known to be there; nobody until a listener asked and the server answered. Without a connection
+   * those of before, until the next one shows who came and went meanwhile.
+   */
   readonly members: readonly Member[];
-  on(event: string, listener: (value: unknown) => unknown): Unlisten;
-  /** A set that has its place among the changes; anything else is ignored. */
-  take(data: unknown): void;
-  /** `$join` and `$leave`. */
-  apply(kind: 'join' | 'leave', data: unknown): void;
+  /**
+   * Listens, and asks the server for the members if that was not done yet, subscribing where need be. They are told
+   * until `unsubscribe()`. Where the channel has no presence `onError` hears of it, and the channel goes on without.
+   */
+  on<Name extends keyof PresenceEvents>(
+    event: Name,
+    listener: (value: PresenceEvents[Name]) => unknown,
+  ): Unlisten;
+}
+
+/** Keeps who is in one channel, out of what the server tells. */
+export interface MemberKeeper extends ChannelPresence {
+  /** `$presence`, a set that has its place among the changes; `$join` and `$leave`. Anything else is ignored. */
+  obey(event: string, data: unknown): void;
   /** No change comes any more. Who was there stands until the next set. */
   cut(): void;
   /** It is not known any more who is there. */
@@ -38,8 +51,8 @@ export interface MemberKeeperPorts {
   readonly channel: string;
   readonly exchange: Pick<Exchange, 'ask'>;
   readonly report: Report;
-  /** Changes are missing: a set is to be asked for. */
-  readonly lost: () => void;
+  /** A set is to be asked for; `anew`: once more, as changes are missing. */
+  readonly watch: (anew: boolean) => void;
 }
 
 /** Makes what keeps the members of each channel: `presence()` of `@aerie/client/presence` does. */

@@ -1,5 +1,5 @@
 import type { KeepPresence } from './member-keeper.js';
-import type { Codec } from './codec.js';
+import { type Codec, JSON_CODEC } from './codec.js';
 import type { CredentialOptions } from './credentials.js';
 import type { TransportSetup } from './transport.js';
 import type { WebSocketConstructor } from './web-socket.js';
@@ -21,21 +21,18 @@ export type RealtimeOptions = CredentialOptions & {
   readonly connectTimeoutMs?: number;
 };
 
-type Platform = Pick<TransportSetup, 'plan' | 'fetch' | 'connectTimeoutMs'>;
-
 /** What the client runs on: what was given, else what is global here. */
 export function platformOf(
   {
     webSocket = globalThis.WebSocket,
-    fetch = windowFetch,
+    // A browser's fetch refuses to be called on anything but the window.
+    fetch = (...args) => globalThis.fetch(...args),
     connectTimeoutMs = 20_000,
     fallbacks = only,
+    codec = JSON_CODEC,
   }: RealtimeOptions,
   url: URL,
-): Platform {
+): Omit<TransportSetup, 'credentials' | 'report'> {
   if (!webSocket) throw new TypeError('There is no global WebSocket here: pass one as `webSocket`');
-  return { plan: fallbacks(webSocketKind(webSocket), url), fetch, connectTimeoutMs };
+  return { plan: fallbacks(webSocketKind(webSocket), url), fetch, connectTimeoutMs, codec };
 }
-
-/** A browser's fetch refuses to be called on anything but the window. */
-const windowFetch: typeof globalThis.fetch = (...args) => globalThis.fetch(...args);

@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Pace } from './pace.js';
+import { createPace, type MessageRate, type Pace } from './pace.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
+
+function paceOf(rate?: MessageRate): Pace {
+  const pace = createPace();
+  pace.opened(rate);
+  return pace;
+}
 
 /** How many may leave right now. */
 function burst(pace: Pace): number {
@@ -21,49 +27,36 @@ function inTenSeconds(pace: Pace): number {
   return count;
 }
 
-function closeAfter(pace: Pace, openMs: number, code: number): void {
-  pace.opened();
-  vi.advanceTimersByTime(openMs);
-  pace.closed(code);
-  pace.opened();
-}
-
 describe('the pace', () => {
-  it('is 120 at once, then 80 a second', () => {
-    const pace = new Pace();
+  it('is 120 at once, then 80 a second, where the server says nothing', () => {
+    const pace = paceOf();
     expect(burst(pace)).toBe(120);
     expect(inTenSeconds(pace)).toBe(800);
   });
 
+  it.each([
+    { perSecond: 10, burst: 20 },
+    { perSecond: 1, burst: 1 },
+    { perSecond: 5_000, burst: 10_000 },
+  ])('stays below what the server takes: %o', (rate) => {
+    const pace = paceOf(rate);
+    const atOnce = burst(pace);
+    expect(atOnce).toBeGreaterThanOrEqual(1);
+    expect(atOnce).toBeLessThanOrEqual(rate.burst);
+    expect(atOnce + inTenSeconds(pace)).toBeLessThanOrEqual(rate.burst + 10 * rate.perSecond);
+  });
+
   it('tells when the next may leave', () => {
-    const pace = new Pace();
+    const pace = paceOf();
     burst(pace);
     vi.advanceTimersByTime(pace.take());
     expect(pace.take()).toBe(0);
   });
 
   it('begins anew with each connection', () => {
-    const pace = new Pace();
+    const pace = paceOf();
     burst(pace);
-    pace.opened();
-    expect(burst(pace)).toBe(120);
-  });
-
-  it('halves with each close for the rate, and never ends', () => {
-    const pace = new Pace();
-    closeAfter(pace, 1_000, 4429);
-    expect(burst(pace)).toBe(60);
-    for (let closes = 0; closes < 20; closes += 1) closeAfter(pace, 20_000, 4429);
-    burst(pace);
-    expect(Math.round(inTenSeconds(pace) / 10)).toBe(1);
-  });
-
-  it('doubles again, up to what it was, after connections that lasted and ended otherwise', () => {
-    const pace = new Pace();
-    closeAfter(pace, 1_000, 4429);
-    closeAfter(pace, 1_000, 1001);
-    expect(burst(pace)).toBe(60);
-    for (let closes = 0; closes < 3; closes += 1) closeAfter(pace, 20_000, 1001);
-    expect(burst(pace)).toBe(120);
+    pace.opened({ perSecond: 100, burst: 50 });
+    expect(burst(pace)).toBe(30);
   });
 });

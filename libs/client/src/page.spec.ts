@@ -193,7 +193,7 @@ describe('the listeners on the page', () => {
   it('stay as long as the client runs', async () => {
     expect([scope.listening.size, page.listening.size]).toEqual([0, 0]);
     await open();
-    expect([...scope.listening]).toEqual(['online', 'offline', 'pageshow']);
+    expect([...scope.listening]).toEqual(['offline', 'online', 'pageshow']);
     expect([...page.listening]).toEqual(['resume', 'visibilitychange']);
     realtime.close();
     expect([scope.listening.size, page.listening.size]).toEqual([0, 0]);

@@ -1,9 +1,9 @@
 import type { Member, PresenceSet } from '@aerie/protocol';
 import { backoffMs } from './backoff.js';
-import type { MemberKeeper, MemberKeeperPorts, PresenceChange } from './member-keeper.js';
+import type { MemberKeeper, MemberKeeperPorts, PresenceChange, PresenceEvents } from './member-keeper.js';
 import { Emitter, type Unlisten } from './emitter.js';
 import { isTransient } from './errors.js';
-import { isFields } from './server-frame.js';
+import { fieldsOf } from './server-frame.js';
 
 type Members = Map<string, Member>;
 
@@ -36,11 +36,22 @@ export class PresenceReplica implements MemberKeeper {
     return [...this.#members.values()];
   }
 
-  on(event: string, listener: (value: unknown) => unknown): Unlisten {
-    return this.#events.on(event, listener);
+  on<Name extends keyof PresenceEvents>(
+    event: Name,
+    listener: (value: PresenceEvents[Name]) => unknown,
+  ): Unlisten {
+    const unlisten = this.#events.on(event, listener as (value: unknown) => unknown);
+    this.#ports.watch(false);
+    return unlisten;
   }
 
-  take(data: unknown): void {
+  obey(event: string, data: unknown): void {
+    if (event === '$presence') this.#take(data);
+    else if (event === '$join') this.#apply('join', data);
+    else if (event === '$leave') this.#apply('leave', data);
+  }
+
+  #take(data: unknown): void {
     const set = readSet(data);
     if (!set) return;
     this.cut();
@@ -48,17 +59,16 @@ export class PresenceReplica implements MemberKeeper {
     this.#add(set, (this.#reading = { members: new Map(), changes: new Map() }));
   }
 
-  apply(kind: 'join' | 'leave', data: unknown): void {
-    if (!isFields(data) || this.#version === undefined) return;
-    const { user, version, at } = data;
-    if (typeof user !== 'string' || typeof version !== 'number' || version <= this.#version) return;
+  #apply(kind: 'join' | 'leave', data: unknown): void {
+    const { user, version = 0, at } = fieldsOf(data);
+    if (!user || this.#version === undefined || version <= this.#version) return;
     if (this.#version > 0 && version > this.#version + 1) {
       this.cut();
-      return this.#ports.lost();
+      return this.#ports.watch(true);
     }
     this.#version = version;
     if (this.#reading) this.#reading.changes.set(user, kind);
-    else this.#change(kind, { user, ...(typeof at === 'number' && { at }) });
+    else this.#change(kind, { user, ...(at !== undefined && { at }) });
   }
 
   cut(): void {
@@ -93,7 +103,6 @@ export class PresenceReplica implements MemberKeeper {
     const { channel, exchange, report } = this.#ports;
     const current = (then: (value: unknown) => void) => (value: unknown) => {
       if (this.#reading === reading) then(value);
-      return false;
     };
     const reply = current((data) => this.#add(readSet(data) ?? NO_MORE, reading));
     const fail = current((error) => {
@@ -137,10 +146,6 @@ export class PresenceReplica implements MemberKeeper {
 const NO_MORE: PresenceSet = { version: 0, members: [] };
 
 function readSet(data: unknown): PresenceSet | undefined {
-  if (!isFields(data) || typeof data['version'] !== 'number' || !Array.isArray(data['members']))
-    return undefined;
-  const members = data['members'].filter(
-    (one): one is Member => isFields(one) && typeof one['user'] === 'string',
-  );
-  return { version: data['version'], members, more: data['more'] === true };
+  const set = fieldsOf(data);
+  return set.version === undefined || !set.members ? undefined : (set as PresenceSet);
 }

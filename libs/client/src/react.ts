@@ -28,7 +28,6 @@ export function useConnectionState<Events extends object>(realtime: RealtimeClie
  * Is in a channel as long as the component is mounted, once however many components are; renders anew with each change of
  * its state. Listeners may be others at each render. The last component that goes leaves the channel as `unsubscribe()`
  * does, with what else listens to it.
- * @throws RealtimeError `invalid` for a name that no channel can have.
  */
 export function useChannel<Events extends object>(
   realtime: RealtimeClient<Events>,

@@ -20,9 +20,9 @@ export interface WireSetup {
 /** Frames out. Whatever comes back comes by `WireEvents`, and nothing of it before `open` has returned. */
 export interface Wire {
   /** Bytes given to `send` that are not on the network yet. */
-  readonly bufferedBytes: number;
+  bufferedBytes(): number;
   /** The subprotocol that the server chose; empty for none. */
-  readonly protocol: string;
+  protocol(): string;
   /** Whether a refused open shows no reason, so that one has to ask for it. */
   readonly hidesRefusals: boolean;
   send(data: Encoded): void;

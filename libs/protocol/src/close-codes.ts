@@ -32,25 +32,16 @@ export type CloseName = keyof typeof CLOSE;
  */
 export type CloseAdvice = 'stop' | 'reconnect' | 'back-off' | 'renew';
 
+type Code = (typeof CLOSE)[CloseName]['code'];
+
 /** Of the code alone, and apart from the reasons, so that a client's bundle doesn't carry those. */
-const ADVICE: Readonly<Record<number, CloseAdvice>> = {
-  1000: 'stop',
-  1001: 'reconnect',
-  1002: 'back-off',
-  1007: 'back-off',
-  1008: 'stop',
-  1009: 'stop',
-  1011: 'back-off',
-  1013: 'back-off',
-  4001: 'renew',
-  4002: 'reconnect',
-  4008: 'reconnect',
-  4401: 'renew',
-  4403: 'stop',
-  4429: 'back-off',
-} satisfies Record<(typeof CLOSE)[CloseName]['code'], CloseAdvice>;
+const STOP: readonly number[] = [1000, 1008, 1009, 4403] satisfies Code[];
+const RENEW: readonly number[] = [4001, 4401] satisfies Code[];
+const BACK_OFF: readonly number[] = [1002, 1007, 1011, 1013, 4429] satisfies Code[];
 
 /** What a client should do after a close code. 1006 and any unknown code mean "reconnect and recover". */
 export function closeAdvice(code: number): CloseAdvice {
-  return ADVICE[code] ?? 'reconnect';
+  if (STOP.includes(code)) return 'stop';
+  if (RENEW.includes(code)) return 'renew';
+  return BACK_OFF.includes(code) ? 'back-off' : 'reconnect';
 }

@@ -80,6 +80,10 @@ export interface Welcome {
   /** What stands for the session in later requests, where the transport needs such a thing. Secret. */
   readonly resume?: string;
   readonly channels: Readonly<Record<string, Partial<Position>>>;
+  /** By the clock of `expiresAt`: now. */
+  readonly serverTime?: number;
+  /** How many messages the server takes from one connection: more end it with 4429. */
+  readonly messages?: { readonly perSecond: number; readonly burst: number };
 }
 
 /** A user in a channel. */

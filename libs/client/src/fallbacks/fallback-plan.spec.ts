@@ -27,6 +27,11 @@ function plan(where = storage()) {
   return fallbacks({ transports: [sse(), longPolling()], storage: where })(webSocket, URL_OF_ALL);
 }
 
+/** A refusal in the server's own form. */
+function refusal(status: number) {
+  return { status, error: { code: 'internal', message: 'no' } } as const;
+}
+
 function refuse(): never {
   throw new Error('SecurityError');
 }
@@ -57,7 +62,7 @@ describe('which transport is next', () => {
   it.each([401, 403, 404, 429, 500, 503])('is the same after a refusal: %i', (status) => {
     const one = plan();
     for (let attempt = 0; attempt < 5; attempt += 1)
-      expect(one.ended(failed({ answer: { status } }))).toBe('stay');
+      expect(one.ended(failed({ answer: refusal(status) }))).toBe('stay');
     expect(one.current.name).toBe('websocket');
   });
 
@@ -65,7 +70,7 @@ describe('which transport is next', () => {
     'is at once another one where a proxy answers %i by itself',
     (status) => {
       const one = plan();
-      const turnedAway = failed({ answer: { status, isForeign: true } });
+      const turnedAway = failed({ answer: { status } });
       expect([one.ended(turnedAway), one.current.name]).toEqual(['now', 'sse']);
       expect([one.ended(turnedAway), one.current.name]).toEqual(['now', 'long-polling']);
     },
@@ -73,13 +78,13 @@ describe('which transport is next', () => {
 
   it.each([401, 429, 502, 503])('is the same where a proxy answers %i by itself', (status) => {
     const one = plan();
-    expect(one.ended(failed({ answer: { status, isForeign: true } }))).toBe('stay');
+    expect(one.ended(failed({ answer: { status } }))).toBe('stay');
     expect(one.current.name).toBe('websocket');
   });
 
   it('is none, and the answer counts, where a proxy turns all of them away', () => {
     const one = plan();
-    const turnedAway = failed({ answer: { status: 403, isForeign: true } });
+    const turnedAway = failed({ answer: { status: 403 } });
     expect([1, 2, 3].map(() => one.ended(turnedAway))).toEqual(['now', 'now', 'stay']);
     expect(one.current.name).toBe('websocket');
   });
@@ -87,7 +92,7 @@ describe('which transport is next', () => {
   it('is the WebSocket again where only the others are turned away', () => {
     const one = plan();
     one.ended(failed({ answer: { status: 426 } }));
-    const turnedAway = failed({ answer: { status: 403, isForeign: true } });
+    const turnedAway = failed({ answer: { status: 403 } });
     expect([one.ended(turnedAway), one.ended(turnedAway)]).toEqual(['now', 'next']);
     expect(one.current.name).toBe('websocket');
   });
@@ -121,7 +126,7 @@ describe('which transport is next', () => {
   it.each([401, 403, 503])('stays with a fallback that is refused: %i', (status) => {
     const one = plan();
     one.ended(failed({ answer: { status: 426 } }));
-    expect(one.ended(failed({ answer: { status } }))).toBe('stay');
+    expect(one.ended(failed({ answer: refusal(status) }))).toBe('stay');
     expect(one.current.name).toBe('sse');
   });
 });

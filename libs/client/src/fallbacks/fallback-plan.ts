@@ -80,5 +80,5 @@ export class FallbackPlan implements TransportPlan {
 }
 
 function isTurnedAway({ answer }: PlannedEnding): boolean {
-  return answer?.isForeign === true && TURNED_AWAY.includes(answer.status);
+  return !!answer && !answer.error && TURNED_AWAY.includes(answer.status);
 }

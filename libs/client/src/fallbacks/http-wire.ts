@@ -1,6 +1,7 @@
 import { JSON_SUBPROTOCOL, SYSTEM } from '@aerie/protocol';
+import { JSON_CODEC } from '../codec.js';
 import { answerOf } from '../dry-run.js';
-import { isFields, text } from '../server-frame.js';
+import { fieldsOf, readFrame, type ServerFrame } from '../server-frame.js';
 import type { Wire, WireEvents, WireSetup } from '../wire.js';
 import { sleep } from '../sleep.js';
 import { Upstream } from './upstream.js';
@@ -20,7 +21,6 @@ const CLOSE_FRAME = `{"event":"${SYSTEM.close}"`;
 
 /** A wire of plain HTTP: what all of them have is the way up, who they are, and how they end. */
 export abstract class HttpWire implements Wire {
-  readonly protocol = JSON_SUBPROTOCOL;
   readonly hidesRefusals = false;
   protected readonly setup: WireSetup;
   protected readonly events: WireEvents;
@@ -42,7 +42,11 @@ export abstract class HttpWire implements Wire {
     this.#upstream = new Upstream({ post, lost: () => this.lost(), signal: this.signal });
   }
 
-  get bufferedBytes(): number {
+  protocol(): string {
+    return JSON_SUBPROTOCOL;
+  }
+
+  bufferedBytes(): number {
     return this.#upstream.bufferedBytes;
   }
 
@@ -143,16 +147,15 @@ export abstract class HttpWire implements Wire {
 
   #learn(frame: string): void {
     const { event, data } = parsed(frame);
-    if (event !== SYSTEM.welcome || !isFields(data)) return;
+    if (event !== SYSTEM.welcome) return;
+    const { connection = '', resume = '' } = fieldsOf(data);
     this.#learned = true;
-    this.connection = text(data['connection']);
-    this.#resume = text(data['resume']);
+    this.connection = connection;
+    this.#resume = resume;
   }
 
   #end(frame: string): false {
-    const { data } = parsed(frame);
-    const { code, reason } = isFields(data) ? data : {};
-    this.events.closed({ code: typeof code === 'number' ? code : LOST.code, reason: text(reason) });
+    this.events.closed({ ...LOST, ...fieldsOf(parsed(frame).data) });
     return false;
   }
 }
@@ -165,12 +168,6 @@ interface AskInit {
   readonly signal?: AbortSignal;
 }
 
-/** A JSON object; an empty one for anything else. */
-function parsed(json: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(json);
-    return isFields(value) ? value : {};
-  } catch {
-    return {};
-  }
+function parsed(json: string): ServerFrame {
+  return readFrame(json, JSON_CODEC);
 }

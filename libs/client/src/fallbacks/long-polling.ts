@@ -1,6 +1,5 @@
 import { backoffMs } from '../backoff.js';
 import { answerOf } from '../dry-run.js';
-import { isFields, text } from '../server-frame.js';
 import type { TransportKind } from '../wire.js';
 import { HttpWire, type HttpTransportOptions } from './http-wire.js';
 import { sleep } from '../sleep.js';
@@ -26,6 +25,10 @@ export function longPolling(options: HttpTransportOptions = {}): TransportKind {
 }
 
 interface Batch {
+  /** Of the first answer. */
+  readonly connection?: string;
+  /** What stands for the session, and says where its channels are. */
+  readonly id?: string;
   readonly cursor: string;
   readonly frames: readonly unknown[];
 }
@@ -86,17 +89,17 @@ class LongPollingWire extends HttpWire {
 
   async #read(response: Response): Promise<Batch | undefined> {
     const body: unknown = await response.json().catch(() => undefined);
-    if (!isFields(body) || !Array.isArray(body['frames'])) return undefined;
-    const { connection, cursor, id, frames } = body;
-    if (typeof connection === 'string') this.connection ||= connection;
-    if (typeof id === 'string') this.id = id;
-    return { cursor: typeof cursor === 'number' ? String(cursor) : text(cursor), frames };
+    const { connection = '', cursor, id, frames } = Object(body) as Partial<Batch>;
+    if (cursor === undefined || !Array.isArray(frames)) return undefined;
+    this.connection ||= connection;
+    this.id = id ?? this.id;
+    return { cursor, frames };
   }
 }
 
 /** Whether a node said that the one which holds the connection did not answer. */
 async function isUnanswered(response: Response | undefined): Promise<boolean> {
   if (response?.status !== 503) return false;
-  const { error, isForeign = false } = await answerOf(response);
-  return error?.code === 'unavailable' && !isForeign;
+  const { error } = await answerOf(response);
+  return error?.code === 'unavailable';
 }

@@ -71,6 +71,7 @@ export class Greeting implements Greeter {
 
   #frame({ connection, endpoint }: ClientFacade): Welcome {
     const { session, transport, id, proof } = connection;
+    const { messagesPerSecond, burst } = this.#options.limits;
     const channel = userChannel(session.user);
     return {
       connection: id,
@@ -82,6 +83,8 @@ export class Greeting implements Greeter {
       transport,
       ...(proof !== undefined && { resume: proof }),
       channels: { [channel]: this.#options.positionOf(channel) ?? {} },
+      serverTime: Date.now(),
+      messages: { perSecond: messagesPerSecond, burst },
     };
   }
 

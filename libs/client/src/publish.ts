@@ -1,0 +1,48 @@
+import type { PublishReply } from '@aerie/protocol';
+import { backoffMs } from './backoff.js';
+import { hasCode } from './errors.js';
+import type { Exchange, Line, RequestOptions } from './exchange.js';
+
+const MAX_ATTEMPTS = 5;
+
+export interface PublishOptions extends RequestOptions {
+  /**
+   * Names this publication: the server takes a repeated one once and answers with its first position. Generated where
+   * absent. Give one to repeat a publish after it failed.
+   */
+  readonly idempotencyKey?: string;
+}
+
+interface Publishing {
+  readonly channel: string;
+  readonly event: string;
+  readonly data: unknown;
+}
+
+interface PublishPorts {
+  readonly line: Line;
+  readonly exchange: Exchange;
+}
+
+/** Publishes, and repeats with the same key while the outcome is unknown: at most five times. */
+export async function publish(
+  { line, exchange }: PublishPorts,
+  publishing: Publishing,
+  { idempotencyKey = randomKey(), ...options }: PublishOptions = {},
+): Promise<PublishReply> {
+  const message = { event: '$publish', data: { ...publishing, idempotencyKey } };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return (await exchange.request(message, options)) as PublishReply;
+    } catch (error) {
+      const unknown = hasCode(error, 'unavailable', 'draining', 'timeout');
+      if (!unknown || attempt === MAX_ATTEMPTS || line.stopped()) throw error;
+      await exchange.pause(backoffMs(attempt), options.signal);
+    }
+  }
+}
+
+/** Not `randomUUID`: pages without HTTPS don't have it. */
+function randomKey(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
+}
