@@ -18,7 +18,7 @@ const MARK_BYTES = 27;
 const PROBE_MS = 5;
 const SETTLE_MS = 1_500;
 
-type FigureKey = 'perSecond' | 'p99Us' | 'probeP99Us';
+type FigureKey = 'perSecond' | 'p99Us' | 'probeP99Us' | 'arrivalP99Us';
 
 /** One number of one run, with what else that run showed. */
 export interface Figure {

@@ -7,15 +7,22 @@ const PAYLOAD_BYTES = 128;
 
 export interface ComeBackOptions {
   readonly clients: number;
-  /** From the first that comes back to the last. */
-  readonly spreadSeconds: number;
+  /** From the first that is cut off to the last. Default: all at once. */
+  readonly cutSeconds?: number;
+  /** From the first that comes back to the last, beyond that. Default: none. */
+  readonly spreadSeconds?: number;
+  /** `p99Us`: until a client stands where it would have stood, from its first attempt. `arrivalP99Us`: until a publication arrived. */
+  readonly key: 'p99Us' | 'arrivalP99Us';
 }
 
 /**
- * How long clients of a channel with a history, all cut off at once and away for 2 s, take from their first attempt until they
- * stand where they would have stood. Publications go on; each must have reached each client once.
+ * Clients of a channel with a history are cut off and away for 2 s. Publications go on; each must have reached each client once.
  */
-export function comeBack(name: string, title: string, { clients, spreadSeconds }: ComeBackOptions): Case {
+export function comeBack(
+  name: string,
+  title: string,
+  { clients, cutSeconds = 0, spreadSeconds = 0, key }: ComeBackOptions,
+): Case {
   return {
     name,
     title,
@@ -35,11 +42,12 @@ export function comeBack(name: string, title: string, { clients, spreadSeconds }
           ['connections', clients],
           ['message', dialect.publish(textOf(PAYLOAD_BYTES))],
           ['rate', PUBLICATIONS_PER_SECOND],
+          ['cut', cutSeconds],
           ['away', AWAY_SECONDS],
           ['spread', spreadSeconds],
           ['patience', 60],
         ]);
-        return figureOf(measured, 'p99Us');
+        return figureOf(measured, key);
       });
     },
   };

@@ -58,9 +58,10 @@ async function serveHistory(
   return (started.address() as AddressInfo).port;
 }
 
-const comeBack = (port: number): Promise<Measured> =>
+const comeBack = (port: number, more: EngineArguments = []): Promise<Measured> =>
   runEngine('return', [
     ...plan(port),
+    ...more,
     ['recover', 'rejoin {epoch} {offset}'],
     ['recovered', 'joined all'],
     ['rate', 100],
@@ -158,6 +159,15 @@ describe('the generator', () => {
     });
     expect(log.length).toBeGreaterThan(10);
     expect(measured.maxUs).toBeGreaterThanOrEqual(measured.p50Us);
+  });
+
+  it('cuts off one after the other, too', async () => {
+    const port = await serveHistory([], (missed) => missed);
+    const measured = await comeBack(port, [['cut', 0.3]]);
+    expect(measured).toMatchObject({ deliveries: RECEIVERS - 1, lost: 0, outOfOrder: 0, foreign: 0 });
+    // What is published at the end of an absence of 0.1 s arrives sooner than what is published at its beginning.
+    expect(measured.arrivalP99Us).toBeGreaterThan(measured.arrivalP50Us);
+    expect(measured.seconds).toBeGreaterThan(0.3);
   });
 
   it('sees what a recovery left out', async () => {

@@ -27,6 +27,9 @@ export interface Measured {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly maxUs: number;
+  /** From a publication to its receivers, while some of them are away. */
+  readonly arrivalP50Us: number;
+  readonly arrivalP99Us: number;
   readonly probeP50Us: number;
   readonly probeP99Us: number;
   readonly probeMaxUs: number;

@@ -37,8 +37,18 @@ export const CASES: readonly Case[] = [
   comeBack('return-10k', '10,000 that were cut off come back within 0.5 s and recover', {
     clients: 10_000,
     spreadSeconds: 0.5,
+    key: 'p99Us',
   }),
-  comeBack('return-10k-10s', 'The same, coming back within 10 s', { clients: 10_000, spreadSeconds: 10 }),
+  comeBack('return-10k-10s', 'The same, coming back within 10 s', {
+    clients: 10_000,
+    spreadSeconds: 10,
+    key: 'p99Us',
+  }),
+  comeBack('drops-10k', 'Publications to 10,000, each of which is away for 2 s once within 30 s', {
+    clients: 10_000,
+    cutSeconds: 30,
+    key: 'arrivalP99Us',
+  }),
 ];
 
 /** The questions of `npm run bench -- --curves`: how the cost of a delivery or of a connection grows with what there is. */

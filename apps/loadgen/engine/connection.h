@@ -16,6 +16,7 @@ struct connection {
   int ready;
   uint32_t next_sequence; /* of a single channel: the order is the channel's */
   uint64_t sent_at;
+  uint64_t cut_at; /* when it is cut off; 0: not, or not again */
   uint64_t due_at; /* when it comes back, or tries again */
   uint64_t offset; /* of the newest publication of a single channel's history that it knows */
   char *rest; /* an unfinished frame */

@@ -34,7 +34,7 @@ static uint64_t completed;
 static uint32_t receivers_each;
 
 /* What the measured span saw. */
-static struct histogram latencies, probes;
+static struct histogram latencies, arrivals, probes;
 static uint64_t deliveries, out_of_order, foreign, closed_by_server;
 static uint64_t busy_ns, span_began, span_ended, probe_sent_at, probe_due_at;
 static int measuring, publishing;
@@ -251,7 +251,8 @@ static void delivered(struct connection *connection, uint64_t sent_at, uint32_t 
     foreign += 1;
     return;
   }
-  if (measuring && !returning) {
+  if (measuring && returning) record(&arrivals, now - sent_at);
+  else if (measuring) {
     deliveries += 1;
     record(&latencies, now - sent_at);
   }
@@ -460,22 +461,26 @@ static void run_connects(void) {
   span_ended = now_ns();
 }
 
-/* All but the first, which publishes, are cut off at once, and come back one after the other. */
-static void cut_all(void) {
-  uint64_t first_at = now_ns() + (uint64_t)(options.away_seconds * 1e9);
-  double apart = options.spread_seconds * 1e9 / options.connections;
+/* All but the first, which publishes, are cut off once, and come back. */
+static void plan_cuts(uint64_t now) {
   for (int index = 1; index < options.connections; index += 1) {
     struct connection *connection = &connections[index];
-    drop(connection);
-    connection->ready = 0;
-    connection->sent_at = connection->due_at = first_at + (uint64_t)(apart * index);
+    double place = (double)(index - 1) / options.connections;
+    connection->cut_at = now + (uint64_t)(options.cut_seconds * 1e9 * place);
+    connection->due_at = connection->cut_at + (uint64_t)((options.away_seconds + options.spread_seconds * place) * 1e9);
   }
   returning = 1;
 }
 
-static void return_who_is_due(uint64_t now) {
+static void cut_and_return(uint64_t now) {
   for (int index = 1; index < options.connections; index += 1) {
     struct connection *connection = &connections[index];
+    if (connection->cut_at > 0 && now >= connection->cut_at) {
+      drop(connection);
+      connection->ready = 0;
+      connection->cut_at = 0;
+      connection->sent_at = connection->due_at;
+    }
     if (connection->fd >= 0 || now < connection->due_at) continue;
     connection->step = 0;
     connection->state = CONNECTING;
@@ -491,16 +496,17 @@ static void publish_and_serve(uint64_t until, uint64_t began) {
   }
 }
 
-/* How long each one takes until it stands where it would have stood. Every publication must have reached everyone, once. */
+/* How long each one takes until it stands where it would have stood, and how long publications take meanwhile. Every one of them
+ * must have reached everyone, once. */
 static void run_return(void) {
   uint64_t began = now_ns();
   publish_and_serve(began + (uint64_t)(options.warmup_seconds * 1e9), began);
-  cut_all();
-  measure(connections[1].sent_at);
-  publish_and_serve(connections[1].sent_at, began);
-  uint64_t given_up = now_ns() + (uint64_t)((options.spread_seconds + options.patience_seconds) * 1e9);
+  plan_cuts(now_ns());
+  measure(connections[1].due_at);
+  double planned = options.cut_seconds + options.away_seconds + options.spread_seconds;
+  uint64_t given_up = now_ns() + (uint64_t)((planned + options.patience_seconds) * 1e9);
   for (uint64_t now = now_ns(); back < options.connections - 1 && now < given_up; now = now_ns()) {
-    return_who_is_due(now);
+    cut_and_return(now);
     publish_what_is_due(now, began);
     turn(0);
     progress((double)back / options.connections);
@@ -539,6 +545,8 @@ static void print_result(void) {
          (double)busy_ns / 1e9 / seconds);
   printf("\"p50Us\": %.1f, \"p99Us\": %.1f, \"maxUs\": %.1f, ", (double)percentile(&latencies, 0.5) / 1e3,
          (double)percentile(&latencies, 0.99) / 1e3, (double)latencies.largest / 1e3);
+  printf("\"arrivalP50Us\": %.1f, \"arrivalP99Us\": %.1f, ", (double)percentile(&arrivals, 0.5) / 1e3,
+         (double)percentile(&arrivals, 0.99) / 1e3);
   printf("\"probeP50Us\": %.1f, \"probeP99Us\": %.1f, \"probeMaxUs\": %.1f}\n", (double)percentile(&probes, 0.5) / 1e3,
          (double)percentile(&probes, 0.99) / 1e3, (double)probes.largest / 1e3);
 }

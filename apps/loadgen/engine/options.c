@@ -56,6 +56,7 @@ static void set_option(struct options *options, const char *name, char *value) {
   else if (strcmp(name, "--subscribed") == 0) options->subscribed = value;
   else if (strcmp(name, "--recover") == 0) options->recover = value;
   else if (strcmp(name, "--recovered") == 0) options->recovered = value;
+  else if (strcmp(name, "--cut") == 0) options->cut_seconds = atof(value);
   else if (strcmp(name, "--away") == 0) options->away_seconds = atof(value);
   else if (strcmp(name, "--spread") == 0) options->spread_seconds = atof(value);
   else if (strcmp(name, "--message") == 0) options->message = value;

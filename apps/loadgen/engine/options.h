@@ -39,8 +39,9 @@ struct options {
   const char *subscribed; /* a part of the frame that acknowledges one subscription */
   const char *recover; /* instead of subscribe by who was cut off: {epoch} and {offset} are where it stood */
   const char *recovered; /* a part of the frame that answers it */
-  double away_seconds; /* from the cut until the first one comes back */
-  double spread_seconds; /* from the first one to the last */
+  double cut_seconds; /* from the first one that is cut off to the last; 0: all at once */
+  double away_seconds; /* from the cut until it comes back; the first one, where they are spread */
+  double spread_seconds; /* from the first one that comes back to the last, beyond what cut_seconds keeps apart */
   const char *message; /* published or echoed: {c} channel, {t} the mark */
   int publishers; /* the first connections publish in turn; with several ports each its own node's */
   int window; /* publications under way at a time */
