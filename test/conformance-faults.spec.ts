@@ -75,6 +75,10 @@ const STREAM_FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
   ['lets several polls wait', ['poll.newest']],
   ['polls say nothing at first', ['poll.opening']],
   ['keeps who left polling', ['poll.goodbye']],
+  ['answers polls at once', ['poll.waits', 'poll.hold']],
+  ['counts empty batches', ['poll.hold']],
+  ['answers backwards', ['send.replies']],
+  ['has no heartbeat', ['sse.heartbeat']],
 ];
 
 const FAULTS: readonly (readonly [Fault, readonly string[]])[] = [

@@ -24,7 +24,11 @@ export type StreamFault =
   | 'takes any cursor'
   | 'lets several polls wait'
   | 'polls say nothing at first'
-  | 'keeps who left polling';
+  | 'keeps who left polling'
+  | 'answers polls at once'
+  | 'counts empty batches'
+  | 'answers backwards'
+  | 'has no heartbeat';
 
 interface Publication {
   readonly channel: string;
@@ -47,6 +51,7 @@ interface Peer {
 const MAX_FRAME_BYTES = 1_024;
 /** Longer than the suite waits for what is to come. */
 const HOLD_MS = 3_000;
+const HEARTBEAT_MS = 200;
 const HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-transform',
@@ -128,6 +133,7 @@ export class TinyStreams {
       transport: isPolling ? 'long-polling' : 'sse',
       resume: this.#is('has no proofs') ? '' : user,
       maxFrameBytes: MAX_FRAME_BYTES,
+      heartbeat: { intervalMs: HEARTBEAT_MS, timeoutMs: HEARTBEAT_MS },
     };
   }
 
@@ -173,7 +179,9 @@ export class TinyStreams {
     const isNew = seq === undefined || seq > peer.seq || this.#is('takes a seq again');
     peer.seq = Math.max(peer.seq, seq ?? 0);
     accept(response, body);
-    if (isNew) for (const message of messages) this.#take(peer, message);
+    if (!isNew) return;
+    const inOrder = this.#is('answers backwards') ? messages.toReversed() : messages;
+    for (const message of inOrder) this.#take(peer, message);
   }
 
   #take(peer: Peer, { event, id, data }: Message): void {
@@ -204,7 +212,11 @@ export class TinyStreams {
     );
     const channels = new Set<string>();
     const id = randomUUID();
-    response.on('close', () => this.#forget(id));
+    const timer = setInterval(() => this.#is('has no heartbeat') || response.write(':\n\n'), HEARTBEAT_MS);
+    response.on('close', () => {
+      clearInterval(timer);
+      this.#forget(id);
+    });
     return {
       id,
       user,
@@ -278,14 +290,20 @@ class TinyPolls {
     const isKnown = isRepeated || cursor === this.#cursor;
     if (!isKnown && this.fault !== 'takes any cursor') return refuse(response, 'conflict');
     if (this.#frames.length > 0) return this.#give(response);
+    if (this.fault === 'answers polls at once') return this.#reply(response, { frames: [] });
     if (this.fault !== 'lets several polls wait')
       for (const older of this.#waiting) this.#reply(older, { frames: [] });
     this.#waiting.add(response);
-    const timer = setTimeout(() => this.#reply(response, { frames: [] }), HOLD_MS).unref();
+    const timer = setTimeout(() => this.#tire(response), HOLD_MS).unref();
     response.once('close', () => {
       clearTimeout(timer);
       this.#waiting.delete(response);
     });
+  }
+
+  #tire(response: ServerResponse): void {
+    if (this.fault === 'counts empty batches') this.#give(response);
+    else this.#reply(response, { frames: [] });
   }
 
   #give(response: ServerResponse, more: object = {}): void {

@@ -15,9 +15,14 @@ export interface Verdict {
   readonly tookMs: number;
 }
 
-/** Longer than the longest rule waits: for `$auth` that does not come, plus a few answers. */
+/** Longer than most rules wait: for `$auth` that does not come, plus a few answers. */
 const RULE_MS = 30_000;
 const WHY_CHARS = 300;
+
+/** How long a rule may take until it counts as failed. Milliseconds. */
+export function limitOf({ limitMs = RULE_MS }: Rule): number {
+  return limitMs;
+}
 
 /** Tests one rule on a target. Never rejects. */
 export async function runRule(rule: Rule, target: ConformanceTarget): Promise<Verdict> {
@@ -35,7 +40,7 @@ export async function runRule(rule: Rule, target: ConformanceTarget): Promise<Ve
   const lack = rule.over === undefined ? undefined : await lackOf(rule.over, trial);
   if (lack !== undefined) return verdict('not-applicable', lack);
   try {
-    await within(RULE_MS, rule.run(trial), 'no end');
+    await within(limitOf(rule), rule.run(trial), 'no end');
     return verdict('ok');
   } catch (error) {
     return verdict('failed', reasonOf(error, target));

@@ -1,4 +1,4 @@
-import { runRule } from './conformance.js';
+import { limitOf, runRule } from './conformance.js';
 import type { Rule } from './rule.js';
 import { RULES } from './rules/index.js';
 import type { ConformanceTarget } from './target.js';
@@ -9,7 +9,8 @@ export interface TestFramework {
   readonly it: (name: string, test: (...context: unknown[]) => Promise<void>, timeoutMs?: number) => unknown;
 }
 
-const TEST_MS = 40_000;
+/** What a test may take beside its rule. */
+const ASIDE_MS = 10_000;
 
 /**
  * Makes one test of every rule of wire protocol v1. A rule that can't be tested on the target is skipped where the framework
@@ -32,7 +33,7 @@ export function describeConformance(
           if (verdict.outcome === 'failed') throw new Error(verdict.why);
           if (verdict.outcome === 'not-applicable') skip(context[0], verdict.why);
         },
-        TEST_MS,
+        limitOf(rule) + ASIDE_MS,
       );
   });
 }

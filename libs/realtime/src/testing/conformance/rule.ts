@@ -12,6 +12,8 @@ export interface Rule {
   readonly needs?: readonly Need[];
   /** Which way of talking it is about, where a server may lack that. */
   readonly over?: OptionalTransport;
+  /** How long it may take, where it waits for what comes only now and then. Milliseconds, default 30,000. */
+  readonly limitMs?: number;
   /** Rejects, saying why, where the server doesn't keep it. */
   run(trial: Trial): Promise<void>;
 }

@@ -6,16 +6,20 @@ export class StreamTalker {
   readonly headers: Headers;
   /** Settles when the stream is over, whoever ended it. */
   readonly ended: Promise<void>;
+  /** Resolves with the first comment: a sign of life. */
+  readonly commented: Promise<void>;
   /** What an EventSource would come back with. */
   lastEventId = '';
   readonly #frames = new FrameQueue();
   readonly #timeoutMs: number;
+  readonly #comment = Promise.withResolvers<void>();
   #id = '';
   #data: string[] = [];
 
   constructor(response: Response, timeoutMs: number) {
     this.headers = response.headers;
     this.#timeoutMs = timeoutMs;
+    this.commented = this.#comment.promise;
     this.ended = this.#read(response).then(
       () => this.#frames.end(new Error('the stream has ended')),
       (error: unknown) => this.#frames.end(error instanceof Error ? error : new Error(String(error))),
@@ -48,6 +52,7 @@ export class StreamTalker {
 
   #line(line: string): void {
     if (line === '') return this.#dispatch();
+    if (line.startsWith(':')) return this.#comment.resolve();
     const [, field = '', value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? [];
     if (field === 'data') this.#data.push(value);
     else if (field === 'id') this.#id = value;

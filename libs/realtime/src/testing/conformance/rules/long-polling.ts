@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { CLOSE } from '@aerie/protocol';
 import { equal, ensure, fieldsOf, includes } from '../expectations.js';
 import { batchIn, type PollTalker } from '../poll-talker.js';
@@ -7,6 +8,10 @@ import { type Trial, unique } from '../trial.js';
 import { within } from '../within.js';
 
 const over = 'long-polling';
+const HOLD_MS = 25_000;
+const HOLD_LIMIT_MS = 60_000;
+/** A server that does not wait has answered by then. */
+const AT_ONCE_MS = 250;
 
 export const longPollingRules: readonly Rule[] = [
   {
@@ -41,9 +46,29 @@ export const longPollingRules: readonly Rule[] = [
       const { poller, channel } = await following(trial);
       const talker = await trial.welcomed(1);
       const name = unique();
-      const waiting = poller.frame(({ event }) => event === name);
+      const waiting = await held(poller.ask());
       await talker.request('$publish', { channel, event: name, data: [1] });
-      includes(await waiting, { channel, data: [1] }, 'the publication');
+      const { frames } = batchIn(fieldsOf((await (await waiting.answer).json()) as unknown));
+      includes(
+        frames.find(({ event }) => event === name),
+        { channel, data: [1] },
+        'the publication',
+      );
+    },
+  },
+  {
+    name: 'poll.hold',
+    says: 'a poll for which nothing comes is held for 25 s at most, and answered with no frames and its own cursor',
+    over,
+    limitMs: HOLD_LIMIT_MS,
+    run: async (trial) => {
+      const { poller } = await following(trial);
+      const { cursor } = poller;
+      const { answer } = await held(poller.ask(cursor, { isOpenEnd: true }));
+      const response = await within(HOLD_MS + trial.timeoutMs, answer, 'no answer');
+      equal(response.status, 200, 'the status');
+      const batch = batchIn(fieldsOf((await response.json()) as unknown));
+      equal({ cursor: batch.cursor, frames: batch.frames }, { cursor, frames: [] }, 'the answer');
     },
   },
   {
@@ -81,7 +106,7 @@ export const longPollingRules: readonly Rule[] = [
       const { poller } = await following(trial);
       const older = poller.ask();
       // Which of two is older is the server's to say: the second goes out once the first may have arrived.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await setTimeout(100);
       void poller.ask().catch(() => undefined);
       const ended = await within(trial.timeoutMs, older, 'the older one got no answer');
       const { frames } = batchIn(fieldsOf((await ended.json()) as unknown));
@@ -154,6 +179,13 @@ export const longPollingRules: readonly Rule[] = [
 interface Followed {
   readonly poller: PollTalker;
   readonly channel: string;
+}
+
+/** Throws where a request is answered at once. The answer is wrapped: a promise of it would be waited for. */
+async function held(answer: Promise<Response>): Promise<{ readonly answer: Promise<Response> }> {
+  const early = await Promise.race([answer, setTimeout(AT_ONCE_MS, undefined)]);
+  ensure(early === undefined, 'a poll is answered before there is anything');
+  return { answer };
 }
 
 /** A connection of the first user that is subscribed to a new channel. */

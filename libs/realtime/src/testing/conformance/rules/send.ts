@@ -24,6 +24,12 @@ export const sendRules: readonly Rule[] = [
       equal((await response.json()) as unknown, { seq: 1 }, 'the body');
       for (const id of ['a', 'b'])
         includes(await stream.frame((frame) => frame.id === id), { event: '$pong' }, 'the reply');
+      const replies = stream.received.filter(({ event }) => event === '$pong');
+      equal(
+        replies.map(({ id }) => id),
+        ['a', 'b'],
+        'the order of the replies',
+      );
     },
   },
   {

@@ -4,8 +4,11 @@ import { publishSome } from '../publications.js';
 import type { Rule } from '../rule.js';
 import type { StreamTalker } from '../stream-talker.js';
 import { type Trial, unique } from '../trial.js';
+import { within } from '../within.js';
 
 const over = 'sse';
+/** An interval of more than two minutes can't be seen. */
+const HEARTBEAT_LIMIT_MS = 150_000;
 
 export const sseRules: readonly Rule[] = [
   {
@@ -108,6 +111,18 @@ export const sseRules: readonly Rule[] = [
     run: async (trial) => {
       const headers = { 'last-event-id': 'a;b' };
       equal((await trial.http.ask('sse', { token: trial.token(0), headers })).status, 400, 'the status');
+    },
+  },
+  {
+    name: 'sse.heartbeat',
+    says: 'a stream that has nothing to tell has a comment in each heartbeat interval',
+    over,
+    limitMs: HEARTBEAT_LIMIT_MS,
+    run: async (trial) => {
+      const stream = await trial.http.stream({ token: trial.token(0) });
+      const { intervalMs } = fieldsOf((await stream.welcome())['heartbeat']);
+      ensure(isNumber(intervalMs), '$welcome has no heartbeat.intervalMs');
+      await within(intervalMs + trial.timeoutMs, stream.commented, 'no comment');
     },
   },
   {
