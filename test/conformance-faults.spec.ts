@@ -48,10 +48,9 @@ const KEPT = [
   'publish.repeat',
 ];
 
-/** And over HTTP. */
-const STREAMED = RULES.filter(({ over = 'msgpack' }) => over !== 'msgpack').map(({ name }) => name);
+type FaultFound = readonly [Fault, readonly string[]];
 
-const STREAM_FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
+const STREAM_FAULTS: readonly FaultFound[] = [
   ['lets proxies collect', ['sse.accepted']],
   [
     'lets everybody in',
@@ -81,7 +80,7 @@ const STREAM_FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
   ['has no heartbeat', ['sse.heartbeat']],
 ];
 
-const FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
+const FAULTS: readonly FaultFound[] = [
   ['refuses with 403', ['handshake.unauthenticated']],
   ['echoes the bearer', ['subprotocol.bearer']],
   ['answers before $welcome', ['welcome.first']],
@@ -101,14 +100,38 @@ const FAULTS: readonly (readonly [Fault, readonly string[]])[] = [
   ['reverses bursts', ['publish.order', 'publish.repeat']],
 ];
 
+const PACKING_FAULTS: readonly FaultFound[] = [
+  ['prefers JSON', ['msgpack.selected']],
+  ['answers in text', ['msgpack.frames']],
+  ['takes text where it packs', ['msgpack.text']],
+  ['takes integer keys', ['msgpack.values']],
+  ['sends bytes as base64', ['msgpack.bytes']],
+  ['closes without a reason', ['msgpack.size']],
+];
+
+/** Parts of the protocol, and what a server may get wrong there. */
+const PARTS: readonly {
+  readonly part: string;
+  readonly rules: readonly string[];
+  readonly faults: readonly FaultFound[];
+}[] = [
+  { part: 'WebSockets', rules: KEPT, faults: FAULTS },
+  { part: 'MessagePack', rules: rulesOver('msgpack'), faults: PACKING_FAULTS },
+  { part: 'HTTP', rules: rulesOver('sse', 'send', 'long-polling'), faults: STREAM_FAULTS },
+];
+
+function rulesOver(...transports: readonly Rule['over'][]): readonly string[] {
+  return RULES.filter(({ over }) => over !== undefined && transports.includes(over)).map(({ name }) => name);
+}
+
 interface Suite {
-  readonly only?: readonly string[];
+  readonly only: readonly string[];
   readonly timeoutMs?: number;
 }
 
 async function verdictsOn(
-  fault?: Fault,
-  { only = KEPT, timeoutMs = 1_500 }: Suite = {},
+  fault: Fault | undefined,
+  { only, timeoutMs = 1_500 }: Suite,
 ): Promise<readonly Verdict[]> {
   await using server = await TinyServer.start(fault);
   const rules = RULES.filter(({ name }) => only.includes(name));
@@ -131,33 +154,23 @@ async function outcomes(rules: readonly Rule[], target: ConformanceTarget): Prom
 }
 
 describe('the conformance suite', () => {
-  it('finds nothing wrong with another implementation that keeps what it has of the protocol', async () => {
-    const verdicts = await verdictsOn();
-    expect(verdicts.map(({ rule }) => rule)).toEqual(KEPT);
-    expect(verdicts.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
-  });
+  describe.each(PARTS)('on $part', ({ rules, faults }) => {
+    it('finds nothing wrong with another implementation that keeps what it has of the protocol', async () => {
+      const verdicts = await verdictsOn(undefined, { only: rules });
+      expect(verdicts.map(({ rule }) => rule)).toEqual(rules);
+      expect(verdicts.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+    });
 
-  it.concurrent.each(FAULTS)('finds that a server %s, and nothing else', async (fault, rules) => {
-    expect(failures(await verdictsOn(fault))).toEqual(rules);
+    it.concurrent.each(faults)('finds that a server %s, and nothing else', async (fault, broken) => {
+      expect(failures(await verdictsOn(fault, { only: rules }))).toEqual(broken);
+    });
   });
-
-  it('finds nothing wrong with another implementation over HTTP', async () => {
-    const verdicts = await verdictsOn(undefined, { only: STREAMED });
-    expect(verdicts.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
-  });
-
-  it.concurrent.each(STREAM_FAULTS)(
-    'finds over HTTP that a server %s, and nothing else',
-    async (fault, rules) => {
-      expect(failures(await verdictsOn(fault, { only: STREAMED }))).toEqual(rules);
-    },
-  );
 
   it('says which transports a server lacks', async () => {
     const only = ['msgpack.frames', 'sse.resume', 'send.repeat', 'poll.waits'];
-    const verdicts = await verdictsOn('has nothing over HTTP', { only });
+    const verdicts = await verdictsOn('has nothing but JSON over WebSockets', { only });
     expect(verdicts.map(({ outcome, why }) => [outcome, why])).toEqual([
-      ['not-applicable', 'the server lacks MessagePack: it prefers JSON'],
+      ['not-applicable', 'the server lacks MessagePack: it answers in JSON'],
       ['not-applicable', 'the server lacks server-sent events: /sse is answered with 404'],
       [
         'not-applicable',

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CLOSE, decodeMessage, type ErrorCode, LIMITS, type Message, type MessageId } from '@aerie/protocol';
+import { packed, type PackingFault, unpacked } from './tiny-packing.js';
 import { type StreamFault, TinyStreams } from './tiny-streams.js';
 import { type WebSocket, WebSocketServer } from 'ws';
 
@@ -25,11 +26,18 @@ export type Fault =
   | 'reverses bursts'
   | 'speaks no JSON'
   | 'never welcomes'
-  | 'has nothing over HTTP'
+  | 'has nothing but JSON over WebSockets'
+  | PackingFault
   | StreamFault;
 
+const PACKED = 'aerie.v1.msgpack';
 const MAX_FRAME_BYTES = 1_024;
 const USERS = ['ann', 'bob'];
+
+interface Received {
+  readonly data: Buffer;
+  readonly isBinary: boolean;
+}
 
 interface Publishing {
   readonly channel: string;
@@ -55,7 +63,7 @@ export class TinyServer {
     this.#fault = fault;
     this.#streams = new TinyStreams(fault);
     this.#http.on('request', (request, response) => {
-      if (fault === 'has nothing over HTTP') response.writeHead(404).end();
+      if (this.#hasJsonOnly) response.writeHead(404).end();
       else this.#streams.handle(request, response);
     });
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
@@ -78,10 +86,16 @@ export class TinyServer {
     await once(this.#http, 'close');
   }
 
+  get #hasJsonOnly(): boolean {
+    return this.#fault === 'has nothing but JSON over WebSockets';
+  }
+
   #protocolOf(offered: ReadonlySet<string>): string | false {
     const names = [...offered];
     const bearer = names.find(isBearer);
     if (this.#fault === 'echoes the bearer' && bearer !== undefined) return bearer;
+    const packs = !this.#hasJsonOnly && offered.has(PACKED);
+    if (packs && this.#fault !== 'prefers JSON') return PACKED;
     if (offered.has('aerie.v1.json')) return 'aerie.v1.json';
     return names.find((name) => !isBearer(name)) ?? bearer ?? false;
   }
@@ -108,19 +122,20 @@ export class TinyServer {
     if (this.#fault === 'answers before $welcome') setTimeout(welcome, 50);
     else if (this.#fault === 'speaks no JSON') socket.send('hello');
     else if (this.#fault !== 'never welcomes') welcome();
-    socket.on('message', (data: Buffer) => this.#read(socket, user, data));
+    socket.on('message', (data: Buffer, isBinary) => this.#read(socket, user, { data, isBinary }));
     socket.on('close', () => {
       for (const members of this.#channels.values()) members.delete(socket);
     });
   }
 
-  #read(socket: WebSocket, user: string, data: Buffer): void {
+  #read(socket: WebSocket, user: string, frame: Received): void {
+    const { data } = frame;
     if (data.byteLength > MAX_FRAME_BYTES)
       return socket.close(
         CLOSE.tooLarge.code,
         this.#fault === 'closes without a reason' ? '' : CLOSE.tooLarge.reason,
       );
-    const text = data.toString('utf8');
+    const text = this.#textOf(socket, frame);
     const decoded = decodeMessage(text);
     if (decoded.ok) return this.#handle(socket, user, decoded.message);
     if (this.#fault === 'drops bad frames') return;
@@ -128,6 +143,12 @@ export class TinyServer {
     const error = { code: decoded.error.code, message: said };
     const isSmall = JSON.stringify(decoded.id ?? '').length <= LIMITS.idBytes + 2;
     this.#send(socket, isSmall ? { id: decoded.id, error } : { error });
+  }
+
+  #textOf(socket: WebSocket, { data, isBinary }: Received): string {
+    if (socket.protocol !== PACKED || this.#hasJsonOnly) return data.toString('utf8');
+    if (isBinary) return unpacked(data, this.#fault);
+    return this.#fault === 'takes text where it packs' ? data.toString('utf8') : 'no binary frame';
   }
 
   #complaint(message: string, text: string): string {
@@ -183,7 +204,9 @@ export class TinyServer {
   }
 
   #send(socket: WebSocket, frame: object): void {
-    socket.send(JSON.stringify(frame));
+    const isText = this.#fault === 'answers in text' && 'event' in frame && frame.event === '$pong';
+    const packs = socket.protocol === PACKED && !this.#hasJsonOnly && !isText;
+    socket.send(packs ? packed(frame, this.#fault) : JSON.stringify(frame));
   }
 }
 

@@ -72,6 +72,8 @@ async function readRefusal(response: IncomingMessage): Promise<UpgradeRefused> {
 export class TestClient {
   /** Resolves with what ended the connection: 1006 where nobody said goodbye. */
   readonly closed: Promise<ClosedWith>;
+  /** How many frames of the server were binary. */
+  binaryFrames = 0;
   readonly #frames = new FrameQueue();
   readonly #timeoutMs: number;
   #lastId = 0;
@@ -130,6 +132,7 @@ export class TestClient {
 
   // A server that sends anything else is no server of this protocol: whoever waits is told so.
   #receive(data: Buffer, isBinary: boolean): void {
+    this.binaryFrames += Number(isBinary);
     const frame = parseFrame(data, isBinary);
     if (frame !== undefined) return this.#frames.push(frame);
     this.#frames.end(new Error(`the server sent what is no ${isBinary ? 'MessagePack' : 'JSON'}`));

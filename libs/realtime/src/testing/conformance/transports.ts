@@ -1,3 +1,4 @@
+import { MSGPACK_SUBPROTOCOL } from '@aerie/protocol';
 import type { ConformanceTarget } from './target.js';
 import type { Trial } from './trial.js';
 
@@ -7,13 +8,8 @@ export type OptionalTransport = 'msgpack' | 'sse' | 'long-polling' | 'send';
 const NOT_SERVED = [404, 405, 501];
 
 const FOUND: Readonly<Record<OptionalTransport, (trial: Trial) => Promise<string | undefined>>> = {
-  msgpack: async (trial) => {
-    const protocols = ['aerie.v1.json', 'aerie.v1.msgpack'];
-    const { status, headers } = await trial.probe({ token: trial.token(0), protocols });
-    const chosen = headers['sec-websocket-protocol'];
-    const isOffered = status !== 101 || chosen === 'aerie.v1.msgpack';
-    return isOffered ? undefined : 'the server lacks MessagePack: it prefers JSON';
-  },
+  msgpack: async (trial) =>
+    (await packs(trial)) ? undefined : 'the server lacks MessagePack: it answers in JSON',
   sse: (trial) => pathOf(trial, 'sse', 'server-sent events'),
   'long-polling': (trial) => pathOf(trial, 'poll', 'long polling'),
   send: (trial) => pathOf(trial, 'sse', 'server-sent events, beside which one sends'),
@@ -31,6 +27,14 @@ export function lackOf(transport: OptionalTransport, trial: Trial): Promise<stri
   const lack = lacks.get(transport) ?? FOUND[transport](trial).catch(() => undefined);
   lacks.set(transport, lack);
   return lack;
+}
+
+// A server that does not know the name may echo it all the same, as gateways have names of their own.
+async function packs(trial: Trial): Promise<boolean> {
+  const offer = { token: trial.token(0), protocols: [MSGPACK_SUBPROTOCOL] };
+  const talker = await trial.connect(offer).catch(() => undefined);
+  await talker?.frame('$welcome');
+  return talker !== undefined && talker.binaryFrames > 0;
 }
 
 async function pathOf(trial: Trial, path: 'sse' | 'poll', what: string): Promise<string | undefined> {

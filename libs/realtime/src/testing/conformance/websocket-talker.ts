@@ -6,7 +6,6 @@ import { within } from './within.js';
 
 /** A talker over a WebSocket in JSON. */
 export class WebSocketTalker implements SocketTalker {
-  binaryFrames = 0;
   readonly closed: Promise<ClosedWith>;
   readonly #client: TestClient;
   readonly #timeoutMs: number;
@@ -23,11 +22,14 @@ export class WebSocketTalker implements SocketTalker {
     this.#client = client;
     this.#timeoutMs = timeoutMs;
     this.closed = client.closed;
-    client.socket.on('message', (_data, isBinary) => (this.binaryFrames += Number(isBinary)));
   }
 
   get received(): readonly ReceivedFrame[] {
     return this.#client.received;
+  }
+
+  get binaryFrames(): number {
+    return this.#client.binaryFrames;
   }
 
   send(message: Message): void {

@@ -105,7 +105,7 @@ export const msgpackRules: readonly Rule[] = [
 
 /** A connection of the first user in MessagePack that was welcomed. */
 async function packed(trial: Trial): Promise<SocketTalker> {
-  const protocols = [MSGPACK_SUBPROTOCOL, JSON_SUBPROTOCOL];
+  const protocols = [MSGPACK_SUBPROTOCOL];
   const talker = await trial.connect({ token: trial.token(0), protocols });
   await talker.frame('$welcome');
   return talker;
