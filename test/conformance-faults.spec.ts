@@ -109,6 +109,20 @@ const PACKING_FAULTS: readonly FaultFound[] = [
   ['closes without a reason', ['msgpack.size']],
 ];
 
+const PAGE_FAULTS: readonly FaultFound[] = [
+  ['begins with the oldest', ['events.newest']],
+  ['brings what is there already', ['events.after']],
+  ['goes on across epochs', ['events.foreign-epoch']],
+  ['ignores tags', ['events.unchanged']],
+  ['tags every page', ['events.more']],
+  ['lets anybody keep pages', ['events.private']],
+  ['lets everybody in', ['events.refused']],
+  ['takes any origin', ['events.origin']],
+  ['tells what exists', ['events.forbidden']],
+  ['takes any query', ['events.invalid']],
+  ['makes up histories', ['events.without-history']],
+];
+
 /** Parts of the protocol, and what a server may get wrong there. */
 const PARTS: readonly {
   readonly part: string;
@@ -118,6 +132,7 @@ const PARTS: readonly {
   { part: 'WebSockets', rules: KEPT, faults: FAULTS },
   { part: 'MessagePack', rules: rulesOver('msgpack'), faults: PACKING_FAULTS },
   { part: 'HTTP', rules: rulesOver('sse', 'send', 'long-polling'), faults: STREAM_FAULTS },
+  { part: 'short polling', rules: rulesOver('short-polling'), faults: PAGE_FAULTS },
 ];
 
 function rulesOver(...transports: readonly Rule['over'][]): readonly string[] {
@@ -135,7 +150,8 @@ async function verdictsOn(
 ): Promise<readonly Verdict[]> {
   await using server = await TinyServer.start(fault);
   const rules = RULES.filter(({ name }) => only.includes(name));
-  return await runConformance({ url: server.url, tokens: ['ann', 'bob'], timeoutMs }, undefined, rules);
+  const target = { url: server.url, tokens: ['ann', 'bob'], plainChannel: 'plain:*', timeoutMs } as const;
+  return await runConformance(target, undefined, rules);
 }
 
 const failures = (verdicts: readonly Verdict[]): readonly string[] =>
@@ -167,7 +183,7 @@ describe('the conformance suite', () => {
   });
 
   it('says which transports a server lacks', async () => {
-    const only = ['msgpack.frames', 'sse.resume', 'send.repeat', 'poll.waits'];
+    const only = ['msgpack.frames', 'sse.resume', 'send.repeat', 'poll.waits', 'events.after'];
     const verdicts = await verdictsOn('has nothing but JSON over WebSockets', { only });
     expect(verdicts.map(({ outcome, why }) => [outcome, why])).toEqual([
       ['not-applicable', 'the server lacks MessagePack: it answers in JSON'],
@@ -177,6 +193,7 @@ describe('the conformance suite', () => {
         'the server lacks server-sent events, beside which one sends: /sse is answered with 404',
       ],
       ['not-applicable', 'the server lacks long polling: /poll is answered with 404'],
+      ['not-applicable', 'the server lacks short polling: /events is answered with 404'],
     ]);
   });
 

@@ -4,7 +4,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CLOSE, decodeMessage, type ErrorCode, LIMITS, type Message, type MessageId } from '@aerie/protocol';
+import { TinyHistories } from './tiny-histories.js';
 import { packed, type PackingFault, unpacked } from './tiny-packing.js';
+import type { PageFault } from './tiny-pages.js';
 import { type StreamFault, TinyStreams } from './tiny-streams.js';
 import { type WebSocket, WebSocketServer } from 'ws';
 
@@ -28,6 +30,7 @@ export type Fault =
   | 'never welcomes'
   | 'has nothing but JSON over WebSockets'
   | PackingFault
+  | PageFault
   | StreamFault;
 
 const PACKED = 'aerie.v1.msgpack';
@@ -56,12 +59,13 @@ export class TinyServer {
   });
   readonly #channels = new Map<string, Map<WebSocket, string>>();
   readonly #published = new Set<string>();
+  readonly #histories = new TinyHistories();
   readonly #streams: TinyStreams;
   readonly #fault: Fault | undefined;
 
   private constructor(fault?: Fault) {
     this.#fault = fault;
-    this.#streams = new TinyStreams(fault);
+    this.#streams = new TinyStreams(this.#histories, fault);
     this.#http.on('request', (request, response) => {
       if (this.#hasJsonOnly) response.writeHead(404).end();
       else this.#streams.handle(request, response);
@@ -191,7 +195,7 @@ export class TinyServer {
       for (const socket of this.#members(channel).keys())
         if (socket !== sender || this.#fault !== 'skips the sender')
           this.#send(socket, { event, channel, data, from: believed });
-      this.#streams.publish({ event, channel, data, from: believed });
+      this.#streams.publish(this.#histories.append({ event, channel, data, from: believed }));
     };
     if (waitMs > 0) setTimeout(announce, waitMs);
     else announce();

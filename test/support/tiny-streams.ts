@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { CLOSE, type ErrorCode, ERROR_STATUS, type Message } from '@aerie/protocol';
+import { EPOCH, type KeptPublication, type TinyHistories } from './tiny-histories.js';
+import { TinyPages } from './tiny-pages.js';
 
 /** What the part over HTTP may get wrong. */
 export type StreamFault =
@@ -30,13 +32,6 @@ export type StreamFault =
   | 'answers backwards'
   | 'has no heartbeat';
 
-interface Publication {
-  readonly channel: string;
-  readonly event: string;
-  readonly data: unknown;
-  readonly from: string;
-}
-
 interface Peer {
   readonly id: string;
   readonly user: string;
@@ -61,20 +56,20 @@ const HEADERS = {
 /** Server-sent events, long polling and what is sent beside them, of another implementation. A user's token, and its proof, is its name. */
 export class TinyStreams {
   readonly #peers = new Map<string, Peer>();
-  readonly #histories = new Map<string, Publication[]>();
   readonly #polls = new Map<string, TinyPolls>();
+  readonly #histories: TinyHistories;
+  readonly #pages: TinyPages;
   readonly #fault: string | undefined;
 
-  constructor(fault?: string) {
+  constructor(histories: TinyHistories, fault?: string) {
+    this.#histories = histories;
+    this.#pages = new TinyPages(histories, fault);
     this.#fault = fault;
   }
 
-  publish(publication: Publication): void {
-    const { channel } = publication;
-    const history = this.#history(channel);
-    history.push(publication);
+  publish(publication: KeptPublication): void {
     for (const peer of this.#peers.values())
-      if (peer.channels.has(channel)) this.#bring(peer, channel, history.length);
+      if (peer.channels.has(publication.channel)) this.#bring(peer, publication);
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -87,6 +82,7 @@ export class TinyStreams {
     const name = String(request.headers['aerie-connection'] ?? '');
     if (user === undefined) return refuse(response, 'unauthenticated');
     if (pathname === '/sse') return this.#open(request, { response, user, searchParams });
+    if (pathname === '/events') return this.#pages.answer(request, response);
     if (pathname === '/send') return this.#send(request, { response, user, name });
     if (pathname !== '/poll') return refuse(response, 'not_found');
     if (name === '') return this.#open(request, { response, user, searchParams });
@@ -144,16 +140,16 @@ export class TinyStreams {
         peer.emit({ event: '$subscribed', data: { channel, error } });
       return;
     }
-    const end = this.#history(channel).length;
+    const end = this.#histories.end(channel);
     const recovered = from === undefined ? {} : { recovered: true };
-    peer.emit({ event: '$subscribed', data: { channel, epoch: 'e', offset: from ?? end, ...recovered } });
+    peer.emit({ event: '$subscribed', data: { channel, epoch: EPOCH, offset: from ?? end, ...recovered } });
     peer.channels.add(channel);
-    for (let offset = (from ?? end) + 1; offset <= end; offset += 1) this.#bring(peer, channel, offset);
+    for (const missed of this.#histories.behind(channel, from ?? end)) this.#bring(peer, missed);
     peer.moved();
   }
 
-  #bring(peer: Peer, channel: string, offset: number): void {
-    peer.emit({ ...this.#history(channel)[offset - 1], offset });
+  #bring(peer: Peer, publication: KeptPublication): void {
+    peer.emit(publication);
     peer.moved();
   }
 
@@ -247,13 +243,7 @@ export class TinyStreams {
   }
 
   #places(channels: ReadonlySet<string>): string {
-    return [...channels].map((channel) => `;${channel}/e/${this.#history(channel).length}`).join('');
-  }
-
-  #history(channel: string): Publication[] {
-    const history = this.#histories.get(channel) ?? [];
-    this.#histories.set(channel, history);
-    return history;
+    return [...channels].map((channel) => `;${channel}/${EPOCH}/${this.#histories.end(channel)}`).join('');
   }
 
   #is(fault: StreamFault): boolean {

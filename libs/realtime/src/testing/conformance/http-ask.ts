@@ -1,5 +1,5 @@
 /** Where a request goes, beside the WebSocket. */
-export type HttpPath = 'sse' | 'poll' | 'send';
+export type HttpPath = 'sse' | 'poll' | 'send' | 'events';
 
 export interface HttpAsk {
   /** Goes out as `Authorization: Bearer`. */

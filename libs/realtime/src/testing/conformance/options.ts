@@ -22,7 +22,7 @@ Tests a server against the rules of Aerie's wire protocol v1, with two users tha
   --forbidden-channel NAME one that A may not subscribe to. Default: B's own
   --api URL                the server API, as https://host/api; its key (admin) in AERIE_API_KEY.
                            It broadcasts one event, and disconnects both users
-  --http-url URL           what /sse, /poll and /send stand beside. Default: the WebSocket's URL
+  --http-url URL           what /sse, /poll, /send and /events stand beside. Default: the WebSocket's URL
   --tickets-url URL        default: /tickets of the same host
   --slow-event NAME        its handler takes some 500 ms
   --stream-event NAME      it is answered by a stream

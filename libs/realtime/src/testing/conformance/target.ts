@@ -15,7 +15,7 @@ export interface ConformanceTarget {
   readonly plainChannel?: string;
   /** The server API, with a key of the scope `admin`: for what only a backend can cause. */
   readonly api?: { readonly url: string; readonly key: string };
-  /** What `sse`, `poll` and `send` are looked for beside. Default: `url`. */
+  /** What `sse`, `poll`, `send` and `events` are looked for beside. Default: `url`. */
   readonly httpUrl?: string;
   /** Where tickets are bought. Default: `/tickets` of the same origin. */
   readonly ticketsUrl?: string;

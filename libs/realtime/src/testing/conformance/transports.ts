@@ -3,7 +3,7 @@ import type { ConformanceTarget } from './target.js';
 import type { Trial } from './trial.js';
 
 /** A way of talking that a server may have or not. */
-export type OptionalTransport = 'msgpack' | 'sse' | 'long-polling' | 'send';
+export type OptionalTransport = 'msgpack' | 'sse' | 'long-polling' | 'short-polling' | 'send';
 
 const NOT_SERVED = [404, 405, 501];
 
@@ -12,6 +12,7 @@ const FOUND: Readonly<Record<OptionalTransport, (trial: Trial) => Promise<string
     (await packs(trial)) ? undefined : 'the server lacks MessagePack: it answers in JSON',
   sse: (trial) => pathOf(trial, 'sse', 'server-sent events'),
   'long-polling': (trial) => pathOf(trial, 'poll', 'long polling'),
+  'short-polling': (trial) => pathOf(trial, 'events', 'short polling'),
   send: (trial) => pathOf(trial, 'sse', 'server-sent events, beside which one sends'),
 };
 
@@ -37,7 +38,11 @@ async function packs(trial: Trial): Promise<boolean> {
   return talker !== undefined && talker.binaryFrames > 0;
 }
 
-async function pathOf(trial: Trial, path: 'sse' | 'poll', what: string): Promise<string | undefined> {
+async function pathOf(
+  trial: Trial,
+  path: 'sse' | 'poll' | 'events',
+  what: string,
+): Promise<string | undefined> {
   const { status, body } = await trial.http.ask(path, { token: trial.token(0) });
   await body?.cancel();
   return NOT_SERVED.includes(status)

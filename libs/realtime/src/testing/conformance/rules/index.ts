@@ -15,6 +15,7 @@ import { publishRules } from './publishing.js';
 import { recoveryRules } from './recovery.js';
 import { sendRules } from './send.js';
 import { serverApiRules } from './server-api.js';
+import { shortPollingRules } from './short-polling.js';
 import { sseRules } from './sse.js';
 import { subscriptionRules } from './subscriptions.js';
 import { ticketRules } from './tickets.js';
@@ -44,4 +45,5 @@ export const RULES: readonly Rule[] = [
   ...sseRules,
   ...sendRules,
   ...longPollingRules,
+  ...shortPollingRules,
 ];
