@@ -1,12 +1,11 @@
 import 'reflect-metadata';
 import { deflateRawSync } from 'node:zlib';
 import { RealtimeService } from '@aerie/realtime';
-import { openClient, type TestClient } from '@aerie/realtime/testing';
+import { clientFrame, openClient, type TestClient } from '@aerie/realtime/testing';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { JWT_SECRET, startGateway, tokenFor } from './support/gateway.js';
 import { type NestApp, startNestApp } from './support/nest-app.js';
-import { clientFrame } from './support/raw-client.js';
 
 const COMPRESSED_TEXT = 0x40 | 0x1;
 const LONG = 'all work and no play makes jack a dull boy. '.repeat(100);
@@ -174,8 +173,7 @@ describe('the standalone gateway', () => {
 
 /** Writes a frame of the test's own making. */
 function write(client: TestClient, opcode: number, payload: Uint8Array): void {
-  const socket = Reflect.get(client.socket, '_socket') as NodeJS.WritableStream;
-  socket.write(clientFrame(opcode, payload));
+  client.sendRaw(clientFrame(opcode, payload));
 }
 
 /** What the server answers to an offer. */

@@ -123,6 +123,14 @@ const PAGE_FAULTS: readonly FaultFound[] = [
   ['makes up histories', ['events.without-history']],
 ];
 
+const COMPRESSION_FAULTS: readonly FaultFound[] = [
+  ['agrees to windows', ['compression.agreed']],
+  ['keeps a window', ['compression.frames']],
+  ['closes without a reason', ['compression.size']],
+  ['blames itself', ['compression.size', 'compression.garbage', 'compression.unasked']],
+  ['refuses odd offers', ['compression.unknown-offer']],
+];
+
 /** Parts of the protocol, and what a server may get wrong there. */
 const PARTS: readonly {
   readonly part: string;
@@ -131,6 +139,11 @@ const PARTS: readonly {
 }[] = [
   { part: 'WebSockets', rules: KEPT, faults: FAULTS },
   { part: 'MessagePack', rules: rulesOver('msgpack'), faults: PACKING_FAULTS },
+  {
+    part: 'compression',
+    rules: [...rulesOver('compression'), 'compression.unasked'],
+    faults: COMPRESSION_FAULTS,
+  },
   { part: 'HTTP', rules: rulesOver('sse', 'send', 'long-polling'), faults: STREAM_FAULTS },
   { part: 'short polling', rules: rulesOver('short-polling'), faults: PAGE_FAULTS },
 ];
@@ -183,10 +196,18 @@ describe('the conformance suite', () => {
   });
 
   it('says which transports a server lacks', async () => {
-    const only = ['msgpack.frames', 'sse.resume', 'send.repeat', 'poll.waits', 'events.after'];
+    const only = [
+      'msgpack.frames',
+      'compression.size',
+      'sse.resume',
+      'send.repeat',
+      'poll.waits',
+      'events.after',
+    ];
     const verdicts = await verdictsOn('has nothing but JSON over WebSockets', { only });
     expect(verdicts.map(({ outcome, why }) => [outcome, why])).toEqual([
       ['not-applicable', 'the server lacks MessagePack: it answers in JSON'],
+      ['not-applicable', 'the server lacks compression: it passes over permessage-deflate'],
       ['not-applicable', 'the server lacks server-sent events: /sse is answered with 404'],
       [
         'not-applicable',

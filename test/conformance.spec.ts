@@ -30,7 +30,11 @@ describe('the standalone gateway', () => {
   let gateway: RunningGateway;
   let target: ConformanceTarget;
   beforeAll(async () => {
-    gateway = await startGateway({ CHANNELS: JSON.stringify(CHANNELS), HEARTBEAT_INTERVAL_MS: '2000' });
+    gateway = await startGateway({
+      CHANNELS: JSON.stringify(CHANNELS),
+      COMPRESSION: 'true',
+      HEARTBEAT_INTERVAL_MS: '2000',
+    });
     target = {
       url: gateway.ws(),
       tokens: [tokenFor('ann'), tokenFor('bob')],

@@ -1,9 +1,9 @@
-import { openClient } from '@aerie/realtime/testing';
+import { clientFrame, openClient } from '@aerie/realtime/testing';
 import { afterEach, expect, it, vi } from 'vitest';
 import { ALL_ZERO, gaugesOf } from '../support/gauges.js';
 import { type RunningGateway, startGateway, tokenFor } from '../support/gateway.js';
 import { inside } from '../support/inside.js';
-import { clientFrame, openRaw, type RawClient } from '../support/raw-client.js';
+import { openRaw, type RawClient } from '../support/raw-client.js';
 import { mib, report } from './scale.js';
 
 const CONNECTIONS = 500;

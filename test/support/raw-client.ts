@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { upgradeRequest } from '@aerie/realtime/testing';
+import { clientFrame, upgradeRequest } from '@aerie/realtime/testing';
 
 export interface RawClientOptions {
   readonly port: number;
@@ -56,12 +56,4 @@ export async function openRaw({ port, token, localAddress }: RawClientOptions): 
   if (statusLine.includes(' 101 ')) return client;
   socket.destroy();
   throw new Error(statusLine);
-}
-
-/** A final client frame. Its mask is all zeros, which changes nothing and is allowed. */
-export function clientFrame(opcode: number, payload: Uint8Array): Buffer {
-  const length = payload.byteLength;
-  const header = length < 126 ? [0x80 | length] : [0x80 | 126, length >> 8, length & 0xff];
-  if (length > 65_535) throw new RangeError('longer than a test needs');
-  return Buffer.concat([Buffer.from([0x80 | opcode, ...header, 0, 0, 0, 0]), payload]);
 }

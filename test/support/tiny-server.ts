@@ -6,9 +6,10 @@ import type { Duplex } from 'node:stream';
 import { CLOSE, decodeMessage, type ErrorCode, LIMITS, type Message, type MessageId } from '@aerie/protocol';
 import { TinyHistories } from './tiny-histories.js';
 import { packed, type PackingFault, unpacked } from './tiny-packing.js';
+import { deflateOf, type CompressionFault, keepWindow, understood } from './tiny-compression.js';
 import type { PageFault } from './tiny-pages.js';
 import { type StreamFault, TinyStreams } from './tiny-streams.js';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 
 /** What a server may get wrong. */
 export type Fault =
@@ -28,7 +29,9 @@ export type Fault =
   | 'reverses bursts'
   | 'speaks no JSON'
   | 'never welcomes'
+  | 'blames itself'
   | 'has nothing but JSON over WebSockets'
+  | CompressionFault
   | PackingFault
   | PageFault
   | StreamFault;
@@ -53,10 +56,7 @@ interface Publishing {
 /** Another implementation of a part of the protocol, which can be told to get one thing wrong. A user's token is its name. */
 export class TinyServer {
   readonly #http: Server = createServer();
-  readonly #sockets = new WebSocketServer({
-    noServer: true,
-    handleProtocols: (all) => this.#protocolOf(all),
-  });
+  readonly #sockets: WebSocketServer;
   readonly #channels = new Map<string, Map<WebSocket, string>>();
   readonly #published = new Set<string>();
   readonly #histories = new TinyHistories();
@@ -65,6 +65,11 @@ export class TinyServer {
 
   private constructor(fault?: Fault) {
     this.#fault = fault;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      handleProtocols: (all) => this.#protocolOf(all),
+      perMessageDeflate: !this.#hasJsonOnly && deflateOf(fault),
+    });
     this.#streams = new TinyStreams(this.#histories, fault);
     this.#http.on('request', (request, response) => {
       if (this.#hasJsonOnly) response.writeHead(404).end();
@@ -109,6 +114,8 @@ export class TinyServer {
     const token = /^Bearer (.*)$/.exec(authorization)?.[1] ?? /aerie\.bearer\.(\w+)/.exec(protocols)?.[1];
     const user = USERS.find((name) => name === token);
     if (user === undefined) return void socket.end(this.#refusal());
+    if (this.#fault !== 'refuses odd offers' && !understood(request))
+      delete request.headers['sec-websocket-extensions'];
     this.#sockets.handleUpgrade(request, socket, head, (accepted) => this.#open(accepted, user));
   }
 
@@ -122,6 +129,10 @@ export class TinyServer {
   }
 
   #open(socket: WebSocket, user: string): void {
+    // `close` follows.
+    socket.on('error', () => undefined);
+    if (this.#fault === 'keeps a window') keepWindow(socket);
+    if (this.#fault === 'blames itself') blameItself(socket);
     const welcome = (): void => this.#send(socket, { event: '$welcome', data: welcomeOf(user) });
     if (this.#fault === 'answers before $welcome') setTimeout(welcome, 50);
     else if (this.#fault === 'speaks no JSON') socket.send('hello');
@@ -212,6 +223,10 @@ export class TinyServer {
     const packs = socket.protocol === PACKED && !this.#hasJsonOnly && !isText;
     socket.send(packs ? packed(frame, this.#fault) : JSON.stringify(frame));
   }
+}
+
+function blameItself(socket: WebSocket): void {
+  socket.close = () => WebSocket.prototype.close.call(socket, CLOSE.serverFault.code);
 }
 
 function isBearer(name: string): boolean {

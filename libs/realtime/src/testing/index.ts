@@ -1,3 +1,4 @@
+export { clientFrame } from './client-frame.js';
 export type { FramePredicate, ReceivedFrame } from './frame-queue.js';
 export {
   type ClosedWith,

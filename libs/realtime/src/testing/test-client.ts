@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { MSGPACK_SUBPROTOCOL } from '@aerie/protocol';
 import { decode, encode } from '@msgpack/msgpack';
 import { WebSocket } from 'ws';
@@ -76,6 +77,7 @@ export class TestClient {
   binaryFrames = 0;
   readonly #frames = new FrameQueue();
   readonly #timeoutMs: number;
+  #connection: Socket | undefined;
   #lastId = 0;
 
   constructor(
@@ -86,6 +88,7 @@ export class TestClient {
     this.#timeoutMs = timeoutMs;
     const { promise, resolve } = Promise.withResolvers<ClosedWith>();
     this.closed = promise;
+    socket.once('upgrade', (response) => (this.#connection = response.socket));
     socket.on('message', (data: Buffer, isBinary) => this.#receive(data, isBinary));
     socket.once('close', (code, reason) => {
       this.#frames.end(new Error(`the connection was closed with ${code}`));
@@ -114,6 +117,11 @@ export class TestClient {
     const id = this.#lastId;
     this.#say({ event, data, id });
     return this.frame((frame) => frame.id === id);
+  }
+
+  /** Writes what `ws` would not: whole frames of the test's own making, for a client of `openClient`. */
+  sendRaw(bytes: Uint8Array): void {
+    this.#connection?.write(bytes);
   }
 
   #say(message: object): void {

@@ -29,6 +29,8 @@ export interface SocketTalker extends Talker {
   sendBinary(bytes: Uint8Array): void;
   /** A text frame that holds these bytes, be they UTF-8 or not. */
   sendAsText(bytes: Uint8Array): void;
+  /** A text frame that says it is compressed (RFC 7692), and holds these bytes. */
+  sendCompressed(bytes: Uint8Array): void;
   sendUnmasked(text: string): void;
   /** One message in as many fragments; a ping goes out behind the first. */
   sendFragments(parts: readonly string[]): void;

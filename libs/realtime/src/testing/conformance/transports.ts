@@ -3,11 +3,17 @@ import type { ConformanceTarget } from './target.js';
 import type { Trial } from './trial.js';
 
 /** A way of talking that a server may have or not. */
-export type OptionalTransport = 'msgpack' | 'sse' | 'long-polling' | 'short-polling' | 'send';
+export type OptionalTransport = 'compression' | 'msgpack' | 'sse' | 'long-polling' | 'short-polling' | 'send';
 
 const NOT_SERVED = [404, 405, 501];
 
 const FOUND: Readonly<Record<OptionalTransport, (trial: Trial) => Promise<string | undefined>>> = {
+  compression: async (trial) => {
+    const headers = { 'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits' };
+    const answer = await trial.probe({ token: trial.token(0), headers });
+    const isPassedOver = answer.status === 101 && answer.headers['sec-websocket-extensions'] === undefined;
+    return isPassedOver ? 'the server lacks compression: it passes over permessage-deflate' : undefined;
+  },
   msgpack: async (trial) =>
     (await packs(trial)) ? undefined : 'the server lacks MessagePack: it answers in JSON',
   sse: (trial) => pathOf(trial, 'sse', 'server-sent events'),

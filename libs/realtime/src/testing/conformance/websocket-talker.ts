@@ -1,8 +1,11 @@
 import type { Message } from '@aerie/protocol';
+import { clientFrame } from '../client-frame.js';
 import type { FramePredicate, ReceivedFrame } from '../frame-queue.js';
 import { type ClosedWith, openClient, type TestClient, type TestClientOptions } from '../test-client.js';
 import type { SocketTalker } from './talker.js';
 import { within } from './within.js';
+
+const COMPRESSED_TEXT = 0x40 | 0x1;
 
 /** A talker over a WebSocket in JSON. */
 export class WebSocketTalker implements SocketTalker {
@@ -62,6 +65,10 @@ export class WebSocketTalker implements SocketTalker {
 
   sendAsText(bytes: Uint8Array): void {
     this.#client.socket.send(bytes, { binary: false });
+  }
+
+  sendCompressed(bytes: Uint8Array): void {
+    this.#client.sendRaw(clientFrame(COMPRESSED_TEXT, bytes));
   }
 
   sendUnmasked(text: string): void {

@@ -1,6 +1,7 @@
 import type { Rule } from '../rule.js';
 import { authRules } from './auth.js';
 import { badFrameRules } from './bad-frames.js';
+import { compressionRules } from './compression.js';
 import { credentialRules } from './credentials.js';
 import { firstMessageRules } from './first-message.js';
 import { handlerRules } from './handlers.js';
@@ -42,6 +43,7 @@ export const RULES: readonly Rule[] = [
   ...serverApiRules,
   ...handlerRules,
   ...msgpackRules,
+  ...compressionRules,
   ...sseRules,
   ...sendRules,
   ...longPollingRules,
