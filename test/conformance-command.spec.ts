@@ -84,6 +84,11 @@ describe('aerie-conformance', () => {
     ['another kind of URL', ['http://a/'], 'the URL is no ws: or wss: URL'],
     ['one token', ['ws://a/', '--token', 'ann'], 'two tokens, please'],
     ['an API without its key', ['ws://a/', '--token=a', '--token=b', '--api=http://a/api'], 'AERIE_API_KEY'],
+    [
+      'an address without http',
+      ['ws://a/', '--token=a', '--token=b', '--grpc-url=a:1'],
+      '--grpc-url is an http: or https: URL',
+    ],
     ['no number', ['ws://a/', '--token=a', '--token=b', '--timeout-ms=x'], '--timeout-ms is a number'],
     [
       'an unknown rule',

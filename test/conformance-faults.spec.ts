@@ -10,6 +10,7 @@ import {
 } from '@aerie/realtime/testing';
 import { describe, expect, it } from 'vitest';
 import { freePort } from './support/free-port.js';
+import { API_KEY } from './support/tiny-grpc.js';
 import { type Fault, TinyServer } from './support/tiny-server.js';
 
 /** What the tiny server has of the protocol. */
@@ -131,6 +132,27 @@ const COMPRESSION_FAULTS: readonly FaultFound[] = [
   ['refuses odd offers', ['compression.unknown-offer']],
 ];
 
+const GRPC_FAULTS: readonly FaultFound[] = [
+  ['is another transport', ['grpc.welcome']],
+  ['refuses with 403', ['ticket.grpc', 'grpc.refused']],
+  ['lets everybody in', ['grpc.refused', 'grpc.publish-refused']],
+  ['takes any origin', ['grpc.origin']],
+  ['knows every event', ['grpc.replies']],
+  ['drops bad frames', ['grpc.bad-frame']],
+  ['closes without a reason', ['grpc.size']],
+  ['believes the client', ['grpc.publications']],
+  ['tells what exists', ['grpc.forbidden']],
+  ['forgets places', ['grpc.resume', 'grpc.deadline']],
+  ['takes no deadlines', ['grpc.deadline']],
+  ['takes goodbyes for losses', ['grpc.goodbye']],
+  ['ends without a word', ['grpc.size', 'grpc.close']],
+  ['has every method', ['grpc.unknown-method']],
+  ['repeats itself', ['grpc.publish']],
+  ['describes nothing', ['grpc.reflection']],
+  ['is never healthy', ['grpc.health']],
+  ['takes tickets again', ['ticket.grpc']],
+];
+
 /** Parts of the protocol, and what a server may get wrong there. */
 const PARTS: readonly {
   readonly part: string;
@@ -145,12 +167,20 @@ const PARTS: readonly {
     faults: COMPRESSION_FAULTS,
   },
   { part: 'HTTP', rules: rulesOver('sse', 'send', 'long-polling'), faults: STREAM_FAULTS },
+  {
+    part: 'gRPC',
+    rules: RULES.filter(({ needs = [] }) => needs.includes('grpcUrl')).map(({ name }) => name),
+    faults: GRPC_FAULTS,
+  },
   { part: 'short polling', rules: rulesOver('short-polling'), faults: PAGE_FAULTS },
 ];
 
 function rulesOver(...transports: readonly Rule['over'][]): readonly string[] {
   return RULES.filter(({ over }) => over !== undefined && transports.includes(over)).map(({ name }) => name);
 }
+
+/** Several rules in turn wait for what does not come. */
+const LIMIT = { timeout: 120_000 };
 
 interface Suite {
   readonly only: readonly string[];
@@ -163,7 +193,15 @@ async function verdictsOn(
 ): Promise<readonly Verdict[]> {
   await using server = await TinyServer.start(fault);
   const rules = RULES.filter(({ name }) => only.includes(name));
-  const target = { url: server.url, tokens: ['ann', 'bob'], plainChannel: 'plain:*', timeoutMs } as const;
+  const { url, grpcUrl } = server;
+  const target: ConformanceTarget = {
+    url,
+    tokens: ['ann', 'bob'],
+    plainChannel: 'plain:*',
+    grpcUrl,
+    api: { url: `${url}api`, key: API_KEY },
+    timeoutMs,
+  };
   return await runConformance(target, undefined, rules);
 }
 
@@ -190,7 +228,7 @@ describe('the conformance suite', () => {
       expect(verdicts.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
     });
 
-    it.concurrent.each(faults)('finds that a server %s, and nothing else', async (fault, broken) => {
+    it.concurrent.each(faults)('finds that a server %s, and nothing else', LIMIT, async (fault, broken) => {
       expect(failures(await verdictsOn(fault, { only: rules }))).toEqual(broken);
     });
   });

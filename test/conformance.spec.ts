@@ -3,6 +3,7 @@ import { type ConformanceTarget, describeConformance, type Rule, RULES } from '@
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { interval, take, type Observable } from 'rxjs';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { freePort } from './support/free-port.js';
 import { API_KEY, type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
 import { CHANNELS as HISTORY_CHANNELS } from './support/history-apps.js';
 import { type NestApp, startNestApp } from './support/nest-app.js';
@@ -30,9 +31,11 @@ describe('the standalone gateway', () => {
   let gateway: RunningGateway;
   let target: ConformanceTarget;
   beforeAll(async () => {
+    const grpcPort = await freePort();
     gateway = await startGateway({
       CHANNELS: JSON.stringify(CHANNELS),
       COMPRESSION: 'true',
+      GRPC_PORT: String(grpcPort),
       HEARTBEAT_INTERVAL_MS: '2000',
     });
     target = {
@@ -41,6 +44,7 @@ describe('the standalone gateway', () => {
       channel: 'room:*',
       plainChannel: 'plain:*',
       forbiddenChannel: 'secret:1',
+      grpcUrl: `http://127.0.0.1:${grpcPort}`,
       api: { url: `${gateway.url}/api`, key: API_KEY },
     };
   });

@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CLOSE, decodeMessage, type ErrorCode, LIMITS, type Message, type MessageId } from '@aerie/protocol';
-import { TinyHistories } from './tiny-histories.js';
+import { type GrpcFault, TinyGrpc } from './tiny-grpc.js';
+import { type KeptPublication, type Publication, TinyHistories } from './tiny-histories.js';
 import { packed, type PackingFault, unpacked } from './tiny-packing.js';
 import { deflateOf, type CompressionFault, keepWindow, understood } from './tiny-compression.js';
 import type { PageFault } from './tiny-pages.js';
@@ -32,6 +33,7 @@ export type Fault =
   | 'blames itself'
   | 'has nothing but JSON over WebSockets'
   | CompressionFault
+  | GrpcFault
   | PackingFault
   | PageFault
   | StreamFault;
@@ -61,6 +63,7 @@ export class TinyServer {
   readonly #published = new Set<string>();
   readonly #histories = new TinyHistories();
   readonly #streams: TinyStreams;
+  readonly #grpc: TinyGrpc;
   readonly #fault: Fault | undefined;
 
   private constructor(fault?: Fault) {
@@ -71,6 +74,14 @@ export class TinyServer {
       perMessageDeflate: !this.#hasJsonOnly && deflateOf(fault),
     });
     this.#streams = new TinyStreams(this.#histories, fault);
+    this.#grpc = new TinyGrpc(
+      {
+        histories: this.#histories,
+        publish: (publication) => this.#announce(publication),
+        redeem: (ticket) => this.#streams.redeem(ticket),
+      },
+      fault,
+    );
     this.#http.on('request', (request, response) => {
       if (this.#hasJsonOnly) response.writeHead(404).end();
       else this.#streams.handle(request, response);
@@ -80,7 +91,7 @@ export class TinyServer {
 
   static async start(fault?: Fault): Promise<TinyServer> {
     const server = new TinyServer(fault);
-    await once(server.#http.listen(0, '127.0.0.1'), 'listening');
+    await Promise.all([once(server.#http.listen(0, '127.0.0.1'), 'listening'), server.#grpc.listen()]);
     return server;
   }
 
@@ -88,8 +99,13 @@ export class TinyServer {
     return `ws://127.0.0.1:${(this.#http.address() as AddressInfo).port}/`;
   }
 
+  get grpcUrl(): string {
+    return this.#grpc.url;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets.clients) socket.terminate();
+    this.#grpc.close();
     this.#http.close();
     this.#http.closeAllConnections();
     await once(this.#http, 'close');
@@ -202,14 +218,18 @@ export class TinyServer {
     const believed = this.#fault === 'believes the client' ? (from ?? user) : user;
     // The higher the number, the sooner it goes out.
     const waitMs = this.#fault === 'reverses bursts' ? 100 - Number(data) : 0;
-    const announce = (): void => {
-      for (const socket of this.#members(channel).keys())
-        if (socket !== sender || this.#fault !== 'skips the sender')
-          this.#send(socket, { event, channel, data, from: believed });
-      this.#streams.publish(this.#histories.append({ event, channel, data, from: believed }));
-    };
+    const announce = (): unknown => this.#announce({ channel, event, data, from: believed }, sender);
     if (waitMs > 0) setTimeout(announce, waitMs);
     else announce();
+  }
+
+  #announce(publication: Publication, sender?: WebSocket): KeptPublication {
+    const kept = this.#histories.append(publication);
+    for (const socket of this.#members(kept.channel).keys())
+      if (socket !== sender || this.#fault !== 'skips the sender') this.#send(socket, kept);
+    this.#streams.publish(kept);
+    this.#grpc.bring(kept);
+    return kept;
   }
 
   #members(channel: string): Map<WebSocket, string> {

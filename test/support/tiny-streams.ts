@@ -57,6 +57,7 @@ const HEADERS = {
 export class TinyStreams {
   readonly #peers = new Map<string, Peer>();
   readonly #polls = new Map<string, TinyPolls>();
+  readonly #tickets = new Map<string, string>();
   readonly #histories: TinyHistories;
   readonly #pages: TinyPages;
   readonly #fault: string | undefined;
@@ -65,6 +66,13 @@ export class TinyStreams {
     this.#histories = histories;
     this.#pages = new TinyPages(histories, fault);
     this.#fault = fault;
+  }
+
+  /** Whose a ticket is; it is used up. */
+  redeem(ticket: string): string | undefined {
+    const user = this.#tickets.get(ticket);
+    if (!this.#is('takes tickets again')) this.#tickets.delete(ticket);
+    return user;
   }
 
   publish(publication: KeptPublication): void {
@@ -83,6 +91,7 @@ export class TinyStreams {
     if (user === undefined) return refuse(response, 'unauthenticated');
     if (pathname === '/sse') return this.#open(request, { response, user, searchParams });
     if (pathname === '/events') return this.#pages.answer(request, response);
+    if (pathname === '/tickets') return this.#sell(user, response);
     if (pathname === '/send') return this.#send(request, { response, user, name });
     if (pathname !== '/poll') return refuse(response, 'not_found');
     if (name === '') return this.#open(request, { response, user, searchParams });
@@ -90,6 +99,13 @@ export class TinyStreams {
     if (polls === undefined) return refuse(response, 'session_gone');
     if (request.method === 'DELETE') return this.#leave(name, response);
     return polls.answer(response, Number(searchParams.get('cursor')));
+  }
+
+  #sell(user: string, response: ServerResponse): void {
+    const ticket = randomUUID();
+    this.#tickets.set(ticket, user);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ ticket, expiresInMs: 30_000 }));
   }
 
   #userOf({ headers }: IncomingMessage): string | undefined {
@@ -246,7 +262,7 @@ export class TinyStreams {
     return [...channels].map((channel) => `;${channel}/${EPOCH}/${this.#histories.end(channel)}`).join('');
   }
 
-  #is(fault: StreamFault): boolean {
+  #is(fault: StreamFault | 'takes tickets again'): boolean {
     return this.#fault === fault;
   }
 }

@@ -23,6 +23,7 @@ Tests a server against the rules of Aerie's wire protocol v1, with two users tha
   --api URL                the server API, as https://host/api; its key (admin) in AERIE_API_KEY.
                            It broadcasts one event, and disconnects both users
   --http-url URL           what /sse, /poll, /send and /events stand beside. Default: the WebSocket's URL
+  --grpc-url URL           where gRPC is served, as http://host:50051, or https:
   --tickets-url URL        default: /tickets of the same host
   --slow-event NAME        its handler takes some 500 ms
   --stream-event NAME      it is answered by a stream
@@ -48,6 +49,7 @@ const OPTIONS = {
   'forbidden-channel': { type: 'string' },
   api: { type: 'string' },
   'http-url': { type: 'string' },
+  'grpc-url': { type: 'string' },
   'tickets-url': { type: 'string' },
   'slow-event': { type: 'string' },
   'stream-event': { type: 'string' },
@@ -111,8 +113,9 @@ function fieldsOf(values: Values, environment: Environment): Partial<Conformance
     plainChannel: values['plain-channel'],
     forbiddenChannel: values['forbidden-channel'],
     api: apiOf(values.api, environment),
-    httpUrl: values['http-url'],
-    ticketsUrl: values['tickets-url'],
+    httpUrl: httpUrlOf('http-url', values['http-url']),
+    grpcUrl: httpUrlOf('grpc-url', values['grpc-url']),
+    ticketsUrl: httpUrlOf('tickets-url', values['tickets-url']),
     slowEvent: values['slow-event'],
     streamEvent: values['stream-event'],
     messagesBurst: numberOf('messages-burst', values['messages-burst']),
@@ -122,11 +125,18 @@ function fieldsOf(values: Values, environment: Environment): Partial<Conformance
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-function apiOf(url: string | undefined, environment: Environment): ConformanceTarget['api'] | undefined {
+function apiOf(text: string | undefined, environment: Environment): ConformanceTarget['api'] | undefined {
+  const url = httpUrlOf('api', text);
   if (url === undefined) return undefined;
   const key = environment['AERIE_API_KEY'];
   if (!key) throw new UsageError('the server API needs its key in AERIE_API_KEY');
   return { url, key };
+}
+
+function httpUrlOf(name: string, text: string | undefined): string | undefined {
+  if (text !== undefined && !/^https?:$/.test(URL.parse(text)?.protocol ?? ''))
+    throw new UsageError(`--${name} is an http: or https: URL`);
+  return text;
 }
 
 function numberOf(name: string, text: string | undefined): number | undefined {

@@ -17,6 +17,8 @@ export interface ConformanceTarget {
   readonly api?: { readonly url: string; readonly key: string };
   /** What `sse`, `poll`, `send` and `events` are looked for beside. Default: `url`. */
   readonly httpUrl?: string;
+  /** Where gRPC is served, as `http://host:50051`, or `https:`. Default: nowhere. */
+  readonly grpcUrl?: string;
   /** Where tickets are bought. Default: `/tickets` of the same origin. */
   readonly ticketsUrl?: string;
   /** An event whose handler takes some 500 ms to answer: for what waits behind it. */
@@ -34,6 +36,7 @@ export interface ConformanceTarget {
 /** What some rules need beside a URL and two tokens, and what to say where it is missing. */
 const MISSING = {
   api: 'needs the server API',
+  grpcUrl: 'needs the address of gRPC',
   plainChannel: 'needs a channel without history and presence',
   manyChannels: 'needs many channels: a * in the channel',
   slowEvent: 'needs an event with a slow handler',

@@ -3,8 +3,9 @@ import { userChannel } from '@aerie/protocol';
 import type { TestClientOptions } from '../test-client.js';
 import { type ProbeOptions, probeUpgrade, type UpgradeAnswer } from '../upgrade-probe.js';
 import { ensure, fieldsOf } from './expectations.js';
+import { GrpcSide } from './grpc-side.js';
 import { HttpSide } from './http-side.js';
-import type { SocketTalker } from './talker.js';
+import type { SocketTalker, Talker } from './talker.js';
 import { type ConformanceTarget, DEFAULT_CHANNEL } from './target.js';
 import { WebSocketTalker } from './websocket-talker.js';
 
@@ -20,12 +21,15 @@ export class Trial {
   readonly timeoutMs: number;
   /** What is asked by plain requests. */
   readonly http: HttpSide;
+  /** What is asked by gRPC. */
+  readonly grpc: GrpcSide;
   readonly #open = new Set<SocketTalker>();
 
   constructor(target: ConformanceTarget) {
     this.target = target;
     this.timeoutMs = target.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.http = new HttpSide(target, this.timeoutMs);
+    this.grpc = new GrpcSide(target, this.timeoutMs);
   }
 
   /** A connection after the 101, with these credentials or none. */
@@ -113,6 +117,7 @@ export class Trial {
 
   [Symbol.dispose](): void {
     this.http.end();
+    this.grpc.end();
     for (const talker of this.#open) talker.drop();
     this.#open.clear();
   }
@@ -132,7 +137,7 @@ export function unique(prefix = 'conformance-'): string {
 }
 
 /** The user of a connection, as its `$welcome` says. */
-export function userOf({ received }: SocketTalker): string {
+export function userOf({ received }: Talker): string {
   const welcome = received.find(({ event }) => event === '$welcome');
   return String(fieldsOf(welcome?.data)['user']);
 }

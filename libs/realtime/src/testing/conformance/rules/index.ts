@@ -4,6 +4,8 @@ import { badFrameRules } from './bad-frames.js';
 import { compressionRules } from './compression.js';
 import { credentialRules } from './credentials.js';
 import { firstMessageRules } from './first-message.js';
+import { grpcRules } from './grpc.js';
+import { grpcServiceRules } from './grpc-services.js';
 import { handlerRules } from './handlers.js';
 import { handshakeRules } from './handshake.js';
 import { historyRules } from './history.js';
@@ -48,4 +50,6 @@ export const RULES: readonly Rule[] = [
   ...sendRules,
   ...longPollingRules,
   ...shortPollingRules,
+  ...grpcRules,
+  ...grpcServiceRules,
 ];

@@ -1,3 +1,4 @@
+import { STATUS } from '../../../transports/grpc/grpc-status.js';
 import { ensure, equal, fieldsOf, isNumber } from '../expectations.js';
 import type { Rule } from '../rule.js';
 import { type Trial, userOf } from '../trial.js';
@@ -37,6 +38,18 @@ export const ticketRules: readonly Rule[] = [
     run: async (trial) => {
       const { status } = await trial.buyTicket({}, { ticket: await bought(trial) });
       ensure(status === 401 || status === 403, `the status is ${status}`);
+    },
+  },
+  {
+    name: 'ticket.grpc',
+    says: 'aerie-ticket in the metadata of Connect is a ticket, good once',
+    needs: ['grpcUrl'],
+    run: async (trial) => {
+      const metadata = { 'aerie-ticket': await bought(trial) };
+      const talker = trial.grpc.connect({ metadata });
+      await talker.frame('$welcome');
+      equal(userOf(talker), userOf(await trial.welcomed()), 'the user');
+      equal((await trial.grpc.refused({ metadata })).code, STATUS.UNAUTHENTICATED, 'the second status');
     },
   },
 ];
