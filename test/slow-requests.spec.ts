@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningGateway, startGateway } from './support/gateway.js';
+import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
 
 /** What a socket got until it was closed, and after how many milliseconds. */
 interface Ending {
@@ -40,5 +40,20 @@ describe('a request that never ends', () => {
     expect(headers.afterMs).toBeLessThan(14_000);
     expect(body.answer).toMatch(/^HTTP\/1.1 404 /);
     expect(body.afterMs).toBeLessThan(20_000);
+  }, 60_000);
+
+  it('gets one answer where its body does not come, and is closed', async () => {
+    const { answer } = await endingOf(
+      'POST /send HTTP/1.1',
+      'Host: a',
+      'Aerie-Connection: a',
+      `Authorization: Bearer ${tokenFor('ann')}`,
+      'Content-Type: application/json',
+      'Content-Length: 1000',
+      '',
+      '',
+    );
+    expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 408']);
+    expect(answer).toMatch(/^connection: close\r$/im);
   }, 60_000);
 });

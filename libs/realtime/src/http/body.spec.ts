@@ -73,6 +73,7 @@ describe('a JSON body', () => {
 
   it('is refused compressed', async () => {
     expect(await post('{}', { 'content-encoding': 'gzip' })).toEqual([415, refused('invalid')]);
+    expect(await post('{}', { 'content-encoding': 'Identity' })).toEqual([200, { echo: {} }]);
   });
 
   it.each([

@@ -35,7 +35,7 @@ function isPlainJson({ headers }: IncomingMessage): boolean {
   return (
     type?.trim() === 'application/json' &&
     isUtf8 &&
-    (headers['content-encoding'] ?? 'identity') === 'identity'
+    (headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity'
   );
 }
 

@@ -37,7 +37,7 @@ export function respond({ request, response, reply, headers, close = false, owed
 
 /**
  * A Refusal as HTTP: `{"error": {code, message, details?}}`, its status, `Retry-After`, and for 401 the scheme that is asked
- * for; a draining node also closes.
+ * for; a draining node also closes, and so does who waits no longer for the rest of a request.
  */
 export function refusalReply(refusal: Refusal): RouteReply {
   const { status, retryAfterSeconds } = refusal;
@@ -48,7 +48,7 @@ export function refusalReply(refusal: Refusal): RouteReply {
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     },
     body: { error: refusal.body },
-    close: refusal.code === 'draining',
+    close: refusal.code === 'draining' || status === 408,
   };
 }
 
