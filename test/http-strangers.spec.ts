@@ -82,6 +82,35 @@ describe('a stranger over HTTP', () => {
     },
   );
 
+  it.each(['42', 'rubbish', 'a.b.c', 'ü.x', ';room:1/e/1, ;room:1/e/1'])(
+    'is refused with what is no id of this server, instead of beginning anew without a word: "%s"',
+    async (id) => {
+      const asked = app.url(`/poll?lastEventId=${encodeURIComponent(id)}`);
+      expect((await fetch(asked, { headers: by('bob') })).status).toBe(400);
+    },
+  );
+
+  it('is refused with two ids in its query', async () => {
+    const asked = app.url('/poll?lastEventId=;room:1/e/1&lastEventId=;room:1/e/2');
+    expect((await fetch(asked, { headers: by('bob') })).status).toBe(400);
+  });
+
+  it('is told that a stream of events ends with its connection', async () => {
+    const { headers, body } = await fetch(app.url('/sse'), { headers: by('bob') });
+    expect(headers.get('connection')).toBe('close');
+    await body?.cancel();
+  });
+
+  it('says goodbye only to a connection that it polls', async () => {
+    const stream = await EventStream.open(app.url('/sse'), by('eve'));
+    const { connection } = (await stream.frame('$welcome')).data as { connection: string };
+    const headers = by('eve', { 'aerie-connection': connection });
+    const { status } = await fetch(app.url('/poll'), { method: 'DELETE', headers });
+    expect(status).toBe(410);
+    expect(app.get(ConnectionRegistry).size).toBe(1);
+    stream.cut();
+  });
+
   it('acknowledges nothing with two cursors', async () => {
     const opened = (await (await fetch(app.url('/poll'), { headers: by('cyd') })).json()) as {
       connection: string;

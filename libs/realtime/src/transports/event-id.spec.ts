@@ -39,6 +39,10 @@ describe('the id of an event', () => {
   });
 
   it.each([
+    '42',
+    'rubbish',
+    'a.b.c',
+    '.',
     ';',
     ';room:7',
     ';room:7/e',

@@ -2,6 +2,8 @@ import { isChannelName, isPosition, type Position } from '@aerie/protocol';
 
 /** Past it a header would not be read by most servers. */
 const MAX_ID_BYTES = 14 * 1024;
+/** As `ResumeProofs` makes them. An id of somebody else's is not taken for one. */
+const PROOF = /^(?:[\w-]+\.[\w-]+)?$/;
 /** What stands in an id must not be able to end its line. */
 const EPOCH = /^[\w.-]+$/;
 const OFFSET = /^\d+$/;
@@ -56,6 +58,7 @@ export class EventId {
 export function readEventId(text: string): Whereabouts | undefined {
   if (text.length > MAX_ID_BYTES) return undefined;
   const [proof = '', ...parts] = text.split(';');
+  if (!PROOF.test(proof)) return undefined;
   const positions = new Map<string, Position>();
   for (const part of parts) {
     const [channel = '', epoch = '', offset = '', ...more] = part.split('/');

@@ -106,7 +106,9 @@ function proofOf({ headers }: IncomingMessage, { proof }: Whereabouts): string |
 // An EventSource sends a header; who can't set one has the query.
 function whereaboutsOf(request: IncomingMessage): Whereabouts | Refusal {
   const { 'last-event-id': header } = request.headers;
-  const text = typeof header === 'string' ? header : queryOf(request).get('lastEventId');
-  if (text === null || text === '') return NOWHERE;
-  return readEventId(text) ?? new Refusal('invalid', 'Last-Event-ID is none that was given here');
+  const [inQuery = '', ...more] = queryOf(request).getAll('lastEventId');
+  const text = typeof header === 'string' ? header : inQuery;
+  if (text === '') return NOWHERE;
+  const read = more.length > 0 ? undefined : readEventId(text);
+  return read ?? new Refusal('invalid', 'Last-Event-ID is none that was given here');
 }

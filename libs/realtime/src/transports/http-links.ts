@@ -76,11 +76,11 @@ export class HttpLinks {
       data: { connection, user, data },
       timeoutMs,
     });
-    if (answer instanceof Refusal) return (await this.#hasLeft(node)) ? gone() : answer;
+    if (answer instanceof Refusal) return (await this.#hasLeft(node)) ? sessionGone() : answer;
     const parsed = Answer.safeParse(answer);
     if (!parsed.success)
       return new Refusal('unavailable', 'the answer was not understood (another version?)');
-    if (parsed.data.state === 'gone') return gone();
+    if (parsed.data.state === 'gone') return sessionGone();
     return parsed.data.state === 'foreign' ? foreign() : parsed.data.data;
   }
 
@@ -100,7 +100,7 @@ export class HttpLinks {
         const found = known.find(({ id }) => id === connection);
         if (found !== undefined) return found.node;
       }
-      return gone();
+      return sessionGone();
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) throw error;
       return new Refusal('unavailable', 'it is not known where the connection is: try again', {
@@ -110,7 +110,8 @@ export class HttpLinks {
   }
 }
 
-function gone(): Refusal {
+/** There is no such connection, or none any more. */
+export function sessionGone(): Refusal {
   return new Refusal('session_gone', 'the connection has ended: open another');
 }
 

@@ -9,7 +9,7 @@ import { Refusal } from '../../refusal.js';
 import type { HttpDoor } from '../http-door.js';
 import type { HttpEntrance } from '../http-entrance.js';
 import type { HttpLink } from '../http-link.js';
-import type { Holder, HttpLinks } from '../http-links.js';
+import { type Holder, type HttpLinks, sessionGone } from '../http-links.js';
 import { connectionOf, proofIn } from '../upstream.js';
 import { PollLink, type Poll, type Polled } from './poll-link.js';
 import { PollWire } from './poll-wire.js';
@@ -62,8 +62,9 @@ export class LongPolling implements OnModuleDestroy {
       return null;
     });
     links.handle(CALLS.leave, (link) => {
-      pollLinkOf(link)?.leave();
-      return null;
+      const polled = pollLinkOf(link);
+      polled?.leave();
+      return polled === undefined ? GONE : null;
     });
   }
 
@@ -135,7 +136,8 @@ export class LongPolling implements OnModuleDestroy {
     const holder = await this.#holder(request);
     if (holder instanceof Refusal) return holder;
     const answer = await this.#options.links.ask(holder, { name: CALLS.leave, data: null });
-    return answer instanceof Refusal ? answer : { status: 204 };
+    if (answer instanceof Refusal) return answer;
+    return Answer.safeParse(answer).success ? sessionGone() : { status: 204 };
   }
 
   /** Whose connection a request is about. A header names it, which no page of a foreign origin can set. */
@@ -178,7 +180,7 @@ function replyOf(polled: Polled, connection?: string): RouteOutcome {
   if (polled.state !== 'batch')
     return polled.state === 'stale'
       ? new Refusal('conflict', 'cursor: not that of the last batch')
-      : new Refusal('session_gone', 'the connection has ended: open another');
+      : sessionGone();
   const { cursor, id, frames } = polled;
   const fields = JSON.stringify({ connection, cursor: `${cursor}`, id });
   return { body: `${fields.slice(0, -1)},"frames":[${frames}]}`, headers: JSON_HEADERS };

@@ -15,6 +15,8 @@ export interface SseTransportOptions {
 
 /** What keeps proxies from collecting what should be on its way. */
 const HEADERS = {
+  // Its end is that of the response.
+  connection: 'close',
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
@@ -54,7 +56,7 @@ export class SseTransport {
   }
 }
 
-// Not chunked: what many receive is written as it is. The end of the connection is the end of the response.
+// Not chunked: what many receive is written as it is.
 function begin(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
   response.removeHeader('transfer-encoding');
   response.writeHead(200, headers);
