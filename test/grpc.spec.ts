@@ -7,7 +7,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import { connect as connectTo } from 'node:net';
-import { status as STATUS } from '@grpc/grpc-js';
+import { type ServiceError, status as STATUS } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePort } from './support/free-port.js';
 import { API_KEY, type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
@@ -135,6 +135,9 @@ describe('gRPC', () => {
     await fay.event('$welcome');
     fay.call.write({ event: 'x', data: '1,"event":"$ping"' });
     await fay.frame(({ error }) => (error as { code?: string } | null)?.code === 'bad_frame');
+    fay.call.write({ event: '$subscribe', id: '7', data: '{channel: "room:f"}' });
+    const { error } = await fay.frame(({ id }) => id === '7');
+    expect(error).toMatchObject({ code: 'bad_frame', message: 'data must be JSON' });
     fay.send('x', 'a'.repeat(70_000));
     expect(await fay.ended()).toMatchObject({ code: STATUS.RESOURCE_EXHAUSTED });
     expect(fay.dataOf('$close')).toMatchObject([{ code: 1009 }]);
@@ -200,6 +203,11 @@ describe('gRPC', () => {
     await expect(wrong).rejects.toMatchObject({ code: STATUS.UNAUTHENTICATED });
     const invalid = reply((done) => backend.Publish({ ...request, data: '{' }, key, done));
     await expect(invalid).rejects.toMatchObject({ code: STATUS.INVALID_ARGUMENT });
+    const nowhere = reply((done) => backend.Publish({ ...request, channel: 'no such' }, key, done));
+    const refused = (await nowhere.catch((error: unknown) => error)) as ServiceError;
+    expect(refused.code).toBe(STATUS.INVALID_ARGUMENT);
+    const [details] = refused.metadata.get('grpc-status-details-bin');
+    expect(String(details)).toMatch(/google\.rpc\.BadRequest.*channel.*must be 1-200 bytes/s);
     backend.close();
     jon.cut();
   });
@@ -244,6 +252,12 @@ describe('gRPC', () => {
     ]);
     const described = await reflected(first.grpc, { file_containing_symbol: 'aerie.v1.Realtime' });
     expect(described['file_descriptor_response']).toBeTruthy();
+    for (const question of [
+      { file_containing_symbol: 'google.rpc.ErrorInfo' },
+      { file_by_filename: 'grpc/health/v1/health.proto' },
+      { file_by_filename: 'google/protobuf/duration.proto' },
+    ])
+      expect((await reflected(first.grpc, question))['file_descriptor_response']).toBeTruthy();
     const unknown = await reflected(first.grpc, { file_containing_symbol: 'nobody.Knows' });
     expect(unknown['error_response']).toMatchObject({ error_code: STATUS.NOT_FOUND });
   });

@@ -5,9 +5,14 @@ import { LIMITS } from './limits.js';
 import { isSystemOrEventName, utf8Length } from './names.js';
 
 /** What a client's frame was: a message, or what to answer instead. */
-export type Decoded =
-  | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly id?: MessageId; readonly error: ErrorBody };
+export type Decoded = { readonly ok: true; readonly message: Message } | NoMessage;
+
+/** What to answer a frame that is no message, with its id where that could be read. */
+export interface NoMessage {
+  readonly ok: false;
+  readonly id?: MessageId;
+  readonly error: ErrorBody;
+}
 
 /**
  * Reads one client frame of JSON. Never throws: a frame that is no message of protocol v1 comes back as `bad_frame` with
@@ -42,7 +47,7 @@ function messageOf(event: string, data: unknown, id: MessageId | undefined): Mes
 }
 
 /** What to answer a frame that is no message. */
-export function noMessage(message: string, id?: MessageId): Decoded {
+export function noMessage(message: string, id?: MessageId): NoMessage {
   return { ok: false, ...(id !== undefined && { id }), error: { code: 'bad_frame', message } };
 }
 

@@ -1,6 +1,6 @@
 export { Bytes, mayHoldBytes, reviveBytes, type BytesInJson } from './bytes.js';
 export { closeAdvice, CLOSE, type Close, type CloseAdvice, type CloseName } from './close-codes.js';
-export { decodeMessage, jsonDepth, readMessage, noMessage, type Decoded } from './codec.js';
+export { decodeMessage, jsonDepth, readMessage, noMessage, type Decoded, type NoMessage } from './codec.js';
 export {
   ERROR_STATUS,
   errorCodeOfStatus,

@@ -27,7 +27,7 @@ export function publishMethod(target: ApiTarget, authorize: AuthorizePublish): G
     const input = inputOf(message);
     if (input instanceof Refusal) return input;
     const { body } = await publish.call(target, input);
-    return isError(body) ? new Refusal(body.error.code, body.error.message) : replyOf(body);
+    return isError(body) ? refusalOf(body.error) : replyOf(body);
   });
 }
 
@@ -54,6 +54,10 @@ function inputOf(message: Buffer): object | Refusal {
 
 function isError(body: unknown): body is { readonly error: ErrorBody } {
   return typeof body === 'object' && body !== null && 'error' in body;
+}
+
+function refusalOf({ code, message, details }: ErrorBody): Refusal {
+  return new Refusal(code, message, { details });
 }
 
 function replyOf(body: unknown): Buffer {

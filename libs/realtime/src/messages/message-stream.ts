@@ -1,4 +1,4 @@
-import { CLOSE, SYSTEM, type Decoded, type Message } from '@aerie/protocol';
+import { CLOSE, SYSTEM, type Decoded, type Message, type NoMessage } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
 import { badFrame } from './error-frame.js';
 import { decoderOf } from './frame-decoder.js';
@@ -66,7 +66,17 @@ export class MessageStream {
   receive(data: Buffer, isBinary: boolean): void {
     if (!this.#connection.isOpen || this.#ended) return;
     this.#options.metrics.messagesReceived.inc();
-    const decoded = decoderOf(this.#connection.subprotocol)(data, isBinary);
+    this.#take(decoderOf(this.#connection.subprotocol)(data, isBinary));
+  }
+
+  /** A transport found what arrived to be no message. */
+  refuse(frame: NoMessage): void {
+    if (!this.#connection.isOpen || this.#ended) return;
+    this.#options.metrics.messagesReceived.inc();
+    this.#take(frame);
+  }
+
+  #take(decoded: Decoded): void {
     if (!this.#bucket.take(decoded.ok ? 1 : BAD_FRAME_COST)) return this.#connection.close(CLOSE.rateLimited);
     if (decoded.ok) this.#accept(decoded.message);
     else this.#refuseFrame(decoded);
@@ -92,7 +102,7 @@ export class MessageStream {
     return event === SYSTEM.unsubscribe && isSubscribing(this.#running);
   }
 
-  #refuseFrame(decoded: Extract<Decoded, { ok: false }>): void {
+  #refuseFrame(decoded: NoMessage): void {
     this.#options.metrics.messageError(decoded.error.code);
     const now = performance.now();
     if (now - this.#badFramesSince > BAD_FRAME_WINDOW_MS) {

@@ -1,4 +1,4 @@
-import { CLOSE } from '@aerie/protocol';
+import { CLOSE, type NoMessage } from '@aerie/protocol';
 import type { ConnectionEnd } from '../connections/connection.js';
 import type { OutboxBudget } from '../connections/outbox-budget.js';
 import type { Heartbeat } from '../connections/heartbeat.js';
@@ -47,10 +47,12 @@ export abstract class Link {
 
   /** Takes one message's bytes. */
   protected take(data: Buffer, isBinary: boolean): void {
-    const { gate } = this.ports;
-    if (gate.isOpen()) this.#receive(data, isBinary);
-    else if (!gate.hold(data.byteLength, () => this.#receive(data, isBinary)))
-      this.client.connection.close(CLOSE.overloaded);
+    this.#enter(data.byteLength, () => this.#receive(data, isBinary));
+  }
+
+  /** Answers what the transport found to be no message, in its place among the others. */
+  protected refuse(frame: NoMessage): void {
+    this.#enter(0, () => this.#stream().refuse(frame));
   }
 
   /** The wire is gone, as `end` says where this side did not close it. */
@@ -62,12 +64,19 @@ export abstract class Link {
     this.#messages?.end();
   }
 
+  #enter(bytes: number, enter: () => void): void {
+    const { gate } = this.ports;
+    if (gate.isOpen()) enter();
+    else if (!gate.hold(bytes, enter)) this.client.connection.close(CLOSE.overloaded);
+  }
+
   #receive(data: Buffer, isBinary: boolean): void {
-    (this.#messages ?? this.#firstMessage()).receive(data, isBinary);
+    this.#stream().receive(data, isBinary);
     this.client.heard(data, isBinary);
   }
 
-  #firstMessage(): MessageStream {
+  #stream(): MessageStream {
+    if (this.#messages !== undefined) return this.#messages;
     this.#messages = this.ports.messagesOf(this.client);
     if (this.#isWelcome) this.#messages.open();
     return this.#messages;

@@ -21,8 +21,17 @@ function framed(frame: unknown): object {
   return seen(grpcFraming.frame(Buffer.from(typeof frame === 'string' ? frame : JSON.stringify(frame))));
 }
 
-function sent(fields: object): string {
-  return messageIn(typeOf('ClientFrame').serialize(fields)).toString();
+function sent(fields: object): unknown {
+  return read(typeOf('ClientFrame').serialize(fields));
+}
+
+function read(bytes: Buffer): unknown {
+  const message = messageIn(bytes);
+  return Buffer.isBuffer(message) ? message.toString() : message;
+}
+
+function noMessage(message: string, id?: string): object {
+  return { ok: false, ...(id !== undefined && { id }), error: { code: 'bad_frame', message } };
 }
 
 describe('the framing of gRPC', () => {
@@ -74,19 +83,19 @@ describe('the framing of gRPC', () => {
   });
 
   it.each(['{', '1,"event":"$auth"', '1}', '{"a":1}{}'])('takes no data but JSON: %s', (data) => {
-    expect(sent({ event: 'x', data })).toBe('');
+    expect(sent({ event: 'x', data })).toEqual(noMessage('data must be JSON'));
+    expect(sent({ event: 'x', data, id: '7' })).toEqual(noMessage('data must be JSON', '7'));
+    expect(sent({ event: 'x', data, id: 'x'.repeat(65) })).toEqual(noMessage('data must be JSON'));
   });
 
   it('takes nothing that is not UTF-8, or no message at all', () => {
-    expect(messageIn(Buffer.from([0x0a, 1, 0xff])).toString()).toBe('');
-    expect(messageIn(Buffer.from([0x0a, 9, 0x41])).toString()).toBe('');
-    expect(messageIn(Buffer.alloc(12, 0xff)).toString()).toBe('');
+    for (const bytes of [Buffer.from([0x0a, 1, 0xff]), Buffer.from([0x0a, 9, 0x41]), Buffer.alloc(12, 0xff)])
+      expect(read(bytes)).toEqual(noMessage('no ClientFrame'));
   });
 
   it('ignores fields that it does not know', () => {
     const later = Buffer.from([0x22, 1, 0xff, 0x28, 7]);
-    expect(
-      messageIn(Buffer.concat([typeOf('ClientFrame').serialize({ event: 'x' }), later])).toString(),
-    ).toBe('{"event":"x"}');
+    const bytes = Buffer.concat([typeOf('ClientFrame').serialize({ event: 'x' }), later]);
+    expect(read(bytes)).toBe('{"event":"x"}');
   });
 });

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { LIMITS, noMessage, type NoMessage } from '@aerie/protocol';
 import type { Framing } from '../../connections/wire.js';
 import { isJson } from '../json-text.js';
 import { prefixed } from './message-reader.js';
@@ -22,8 +23,6 @@ const SERVER = {
 } as const;
 const ERROR = { code: 1, message: 2, details: 3 } as const;
 
-const UNREADABLE = Buffer.alloc(0);
-
 /** A frame of the protocol, as far as it is one. */
 type Frame = Partial<Record<keyof typeof SERVER, unknown>>;
 
@@ -34,17 +33,21 @@ export const grpcFraming: Framing = {
   binary: (payload) => prefixed(new ProtoWriter().message(SERVER.binary, payload).finish()),
 };
 
-/** A `ClientFrame` as the JSON that messages are on other transports; what is none of them comes out as no JSON. */
-export function messageIn(bytes: Buffer): Buffer {
+/** A `ClientFrame` as the JSON that messages are on other transports; or what to answer where it is no message. */
+export function messageIn(bytes: Buffer): Buffer | NoMessage {
   const fields = readFields(bytes);
-  if (fields === undefined || !fields.every(isText)) return UNREADABLE;
+  if (fields === undefined || !fields.every(isText)) return noMessage('no ClientFrame');
   const [event, id, data] = [CLIENT.event, CLIENT.id, CLIENT.data].map((number) => textOf(fields, number));
   // It is put between the others as it is: what is not one whole JSON value could add some.
-  if (data !== undefined && data !== '' && !isJson(data)) return UNREADABLE;
+  if (data !== undefined && data !== '' && !isJson(data)) return noMessage('data must be JSON', idIn(id));
   const parts = [`"event":${JSON.stringify(event)}`];
   if (id !== undefined && id !== '') parts.push(`"id":${JSON.stringify(id)}`);
   if (data !== undefined && data !== '') parts.push(`"data":${data}`);
   return Buffer.from(`{${parts.join(',')}}`);
+}
+
+function idIn(text: string | undefined): string | undefined {
+  return text !== undefined && text !== '' && Buffer.byteLength(text) <= LIMITS.idBytes ? text : undefined;
 }
 
 function isText({ number, value }: ProtoField): boolean {

@@ -67,12 +67,18 @@ export class GrpcLink extends Link implements Pulse {
     this.#heard();
     const { connection } = this.client;
     if (!connection.isOpen) return;
-    const fault = this.#reader.push(chunk, (message) => this.take(messageIn(message), false));
+    const fault = this.#reader.push(chunk, (message) => this.#takeMessage(message));
     if (fault !== undefined)
       return connection.close(fault === 'too-large' ? CLOSE.tooLarge : CLOSE.protocolError);
     if (!this.#reader.hasBegun) this.#messageBeganAt = 0;
     else if (this.#messageBeganAt === 0) this.#messageBeganAt = this.lastSignAt;
     else if (this.lastSignAt - this.#messageBeganAt > UNFINISHED_MESSAGE_MS) connection.close(CLOSE.policy);
+  }
+
+  #takeMessage(bytes: Buffer): void {
+    const message = messageIn(bytes);
+    if (Buffer.isBuffer(message)) this.take(message, false);
+    else this.refuse(message);
   }
 
   #closed(): void {

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CLOSE, ERROR_STATUS, type ErrorCode } from '@aerie/protocol';
 import { describe, expect, it } from 'vitest';
-import { STATUS, statusHeaders, statusOfClose, statusOfError } from './grpc-status.js';
+import { Refusal } from '../../refusal.js';
+import { STATUS, statusHeaders, statusOfClose, statusOfError, statusOfRefusal } from './grpc-status.js';
 
 const PAGE = fileURLToPath(new URL('../../../../../docs/wire-protocol.md', import.meta.url));
 
@@ -45,4 +46,16 @@ describe('the status of a call', () => {
     });
     expect(statusHeaders(statusOfClose(CLOSE.normal))).toEqual({ 'grpc-status': '0' });
   });
+
+  it('says which field is wrong, and what to repeat a call with', () => {
+    const wrong = new Refusal('invalid', 'no', { details: [{ path: 'channel', message: 'too long' }] });
+    expect(detailsOf(wrong)).toMatch(/google\.rpc\.BadRequest.*channel.*too long/s);
+    const unknown = new Refusal('unavailable', 'away', { details: { idempotencyKey: 'k-1' } });
+    expect(detailsOf(unknown)).toMatch(/google\.rpc\.ErrorInfo.*unavailable.*aerie.*idempotency_key.*k-1/s);
+  });
 });
+
+function detailsOf(refusal: Refusal): string {
+  const details = statusHeaders(statusOfRefusal(refusal))['grpc-status-details-bin'];
+  return Buffer.from(String(details), 'base64').toString('latin1');
+}

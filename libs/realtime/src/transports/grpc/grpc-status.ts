@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import type { CLOSE, Close, CloseName, ErrorCode } from '@aerie/protocol';
+import { z } from 'zod';
 import type { Refusal } from '../../refusal.js';
 import { comeBackAfterMs } from '../come-back.js';
 import { ProtoWriter } from './protobuf.js';
@@ -28,7 +29,16 @@ export interface GrpcStatus {
   readonly reason?: string;
   /** When to come back. Milliseconds. */
   readonly retryAfterMs?: number | undefined;
+  /** What is wrong with which field. */
+  readonly violations?: readonly Violation[] | undefined;
+  /** What a repeat of the call is to be made with, so that it is done once. */
+  readonly idempotencyKey?: string | undefined;
 }
+
+/** What the `details` of an error may hold, as over HTTP. */
+type Violation = z.infer<typeof Violation>;
+const Violation = z.object({ path: z.string(), message: z.string() });
+const Repeat = z.object({ idempotencyKey: z.string() });
 
 const OF_ERROR: Readonly<Record<ErrorCode, GrpcStatus['code']>> = {
   invalid: STATUS.INVALID_ARGUMENT,
@@ -68,12 +78,15 @@ const OF_CLOSE: Readonly<Record<number, GrpcStatus['code']>> = {
 
 const DOMAIN = 'aerie';
 const ERROR_INFO = 'type.googleapis.com/google.rpc.ErrorInfo';
+const BAD_REQUEST = 'type.googleapis.com/google.rpc.BadRequest';
 const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
 
 export const OK: GrpcStatus = { code: STATUS.OK, message: '' };
 
-export function statusOfRefusal({ code, message, retryAfterSeconds }: Refusal): GrpcStatus {
-  return statusOfError(code, message, retryAfterSeconds);
+export function statusOfRefusal({ code, message, retryAfterSeconds, details }: Refusal): GrpcStatus {
+  const violations = z.array(Violation).safeParse(details).data;
+  const idempotencyKey = Repeat.safeParse(details).data?.idempotencyKey;
+  return { ...statusOfError(code, message, retryAfterSeconds), violations, idempotencyKey };
 }
 
 export function statusOfError(code: ErrorCode, message: string, retryAfterSeconds?: number): GrpcStatus {
@@ -93,7 +106,7 @@ export function statusOfClose({ code, reason }: Close): GrpcStatus {
   };
 }
 
-/** The status as it travels: gRPC's own headers, and the details of google.rpc (ErrorInfo, RetryInfo). */
+/** The status as it travels: gRPC's own headers, and the details of google.rpc (ErrorInfo, BadRequest, RetryInfo). */
 export function statusHeaders(status: GrpcStatus): OutgoingHttpHeaders {
   const { code, message, retryAfterMs } = status;
   return {
@@ -104,10 +117,26 @@ export function statusHeaders(status: GrpcStatus): OutgoingHttpHeaders {
   };
 }
 
-function detailsOf({ code, message, reason, retryAfterMs }: GrpcStatus): Buffer {
-  const info = new ProtoWriter().text(1, reason).text(2, DOMAIN).finish();
-  const writer = new ProtoWriter().number(1, code).text(2, message).message(3, anyOf(ERROR_INFO, info));
+function detailsOf(status: GrpcStatus): Buffer {
+  const { code, message, retryAfterMs, violations } = status;
+  const writer = new ProtoWriter().number(1, code).text(2, message);
+  writer.message(3, anyOf(ERROR_INFO, errorInfo(status)));
+  if (violations !== undefined) writer.message(3, anyOf(BAD_REQUEST, badRequest(violations)));
   if (retryAfterMs !== undefined) writer.message(3, anyOf(RETRY_INFO, retryInfo(retryAfterMs)));
+  return writer.finish();
+}
+
+function errorInfo({ reason, idempotencyKey }: GrpcStatus): Buffer {
+  const writer = new ProtoWriter().text(1, reason).text(2, DOMAIN);
+  if (idempotencyKey !== undefined)
+    writer.message(3, new ProtoWriter().text(1, 'idempotency_key').text(2, idempotencyKey).finish());
+  return writer.finish();
+}
+
+function badRequest(violations: readonly Violation[]): Buffer {
+  const writer = new ProtoWriter();
+  for (const { path, message } of violations)
+    writer.message(1, new ProtoWriter().text(1, path).text(2, message).finish());
   return writer.finish();
 }
 
