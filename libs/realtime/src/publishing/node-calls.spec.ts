@@ -12,7 +12,7 @@ const DOWN: PublishOutcome = {
 
 /** Nodes on a backplane that brings each frame to the node whose channel it is for. */
 class Nodes {
-  readonly byChannel = new Map<string, NodeCalls>();
+  readonly byChannel = new Map<string, Pick<NodeCalls, 'receive'>>();
   isUp = true;
 
   add(node: string): NodeCalls {
@@ -60,6 +60,7 @@ describe('a call to a node', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     const unavailable = expect.objectContaining({ code: 'unavailable' }) as unknown;
     expect(await Promise.all(asked)).toEqual([unavailable, unavailable, unavailable, 2]);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(vi.getTimerCount()).toBe(0);
     Logger.overrideLogger(true);
   });
@@ -93,6 +94,23 @@ describe('a call to a node', () => {
     ask('dying');
     await vi.advanceTimersByTimeAsync(20_000);
     expect(outcomes).toHaveLength(3);
+    near.close();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('may take its time where an older node answers it, which knows no signs of life', async () => {
+    vi.useFakeTimers();
+    const late = Promise.withResolvers<string>();
+    const older = nodes.add('older');
+    older.handle('wait', () => late.promise);
+    nodes.byChannel.set(older.channel, {
+      receive: (bytes) => bytes.toString().includes('"name":"pulse"') || older.receive(bytes),
+    });
+    const answer = near.call('older', { name: 'wait', data: null, timeoutMs: 13_000 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    late.resolve('at last');
+    expect(await answer).toBe('at last');
     near.close();
     await vi.advanceTimersByTimeAsync(5_000);
     expect(vi.getTimerCount()).toBe(0);

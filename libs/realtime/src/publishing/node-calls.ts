@@ -81,7 +81,7 @@ export class NodeCalls {
     this.#handlers.set(name, handler);
   }
 
-  /** Resolves with the answer, or `unavailable` where none came in time, or the node shows no sign of life for some 4 s. */
+  /** Resolves with the answer, or `unavailable` where none came in time, or where the node showed signs of life before and shows none for some 4 s. */
   async call(node: string, call: NodeCall): Promise<unknown> {
     if (node === this.#options.node) return this.#answerTo(call.name, call.data);
     if ((this.#pendingByName.get(call.name) ?? 0) >= MAX_PENDING) return tooMany();
@@ -120,7 +120,8 @@ export class NodeCalls {
   #answered(id: string, outcome: unknown): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
-    this.#pulse.heard(pending.node);
+    if (pending.name === PULSE) this.#pulse.shown(pending.node);
+    else this.#pulse.heard(pending.node);
     this.#settle(id, outcome);
   }
 

@@ -2,7 +2,8 @@
 const PULSE_MS = 1_000;
 /** How long it may show none. */
 const SILENT_MS = 4_000;
-const MAX_SILENT = 1_000;
+/** Nodes of which something is remembered while none of them owes anything. */
+const MAX_REMEMBERED = 1_000;
 
 export interface NodePulseOptions {
   /** Asks a node for a sign of life. */
@@ -21,11 +22,14 @@ interface Watched {
 
 /**
  * Whether the nodes that owe an answer are still there. An answer may take its time, a sign of life may not: who waits for a node
- * that died learns of it within some seconds, however long the answer might have taken.
+ * that died learns of it within some seconds, however long the answer might have taken. A node that never showed one has the
+ * time that its answer may take.
  */
 export class NodePulse {
   readonly #options: NodePulseOptions;
   readonly #watched = new Map<string, Watched>();
+  /** Have shown one, and are held to it: nodes of an older release never do. */
+  readonly #able = new Set<string>();
   /** Were silent the last time: one pulse is enough for them to show that they are back, or not. */
   readonly #silent = new Set<string>();
 
@@ -49,6 +53,12 @@ export class NodePulse {
     this.#watched.delete(node);
   }
 
+  /** A node showed the sign of life that it was asked for. */
+  shown(node: string): void {
+    remember(this.#able, node);
+    this.heard(node);
+  }
+
   /** Something came from a node. */
   heard(node: string): void {
     this.#silent.delete(node);
@@ -63,7 +73,7 @@ export class NodePulse {
     const heardAt = wasSilent ? now - SILENT_MS : now;
     const watched = { owed: 0, heardAt, tickedAt: now, timer };
     this.#watched.set(node, watched);
-    if (wasSilent) this.#options.ask(node);
+    if (wasSilent || !this.#able.has(node)) this.#options.ask(node);
     return watched;
   }
 
@@ -74,13 +84,17 @@ export class NodePulse {
     // Late: we stood still ourselves, and what came meanwhile is not read yet.
     if (now - watched.tickedAt > 2 * PULSE_MS) watched.heardAt = now;
     watched.tickedAt = now;
-    if (now - watched.heardAt < SILENT_MS) this.#options.ask(node);
+    if (now - watched.heardAt < SILENT_MS || !this.#able.has(node)) this.#options.ask(node);
     else this.#gaveUp(node);
   }
 
   #gaveUp(node: string): void {
-    if (this.#silent.size >= MAX_SILENT) this.#silent.clear();
-    this.#silent.add(node);
+    remember(this.#silent, node);
     this.#options.onSilent(node);
   }
+}
+
+function remember(nodes: Set<string>, node: string): void {
+  if (nodes.size >= MAX_REMEMBERED) nodes.clear();
+  nodes.add(node);
 }
