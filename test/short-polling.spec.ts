@@ -180,10 +180,11 @@ describe('short polling', () => {
     await publish(room, 1);
     const page = await ask(first, `channel=${room}`, by('bob'));
     const tag = page.headers.get('etag') ?? '';
-    expect(tag).toBe(`"${page.body.epoch}/1"`);
+    // Weak: publications that expire make a page shorter, and no other one.
+    expect(tag).toBe(`W/"${page.body.epoch}/1"`);
     expect(page.headers.get('cache-control')).toBe('private, no-cache');
     const before = await metric(second, 'aerie_short_polls_total', 'unchanged');
-    for (const known of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {
+    for (const known of [tag, tag.slice(2), `"other", ${tag}`, '*']) {
       const { status, headers, body } = await ask(
         second,
         `channel=${room}`,
@@ -208,7 +209,7 @@ describe('short polling', () => {
     const begin = await ask(first, `channel=${room}&after=0&limit=2`, by('cyd'));
     expect([begin.headers.get('etag'), dataOf(begin), begin.body.offset]).toEqual([null, [1, 2], 3]);
     const rest = await ask(first, `channel=${room}&after=2&limit=2&epoch=${begin.body.epoch}`, by('cyd'));
-    expect([rest.headers.get('etag'), dataOf(rest)]).toEqual([`"${begin.body.epoch}/3"`, [3]]);
+    expect([rest.headers.get('etag'), dataOf(rest)]).toEqual([`W/"${begin.body.epoch}/3"`, [3]]);
   });
 
   it('says that a position is lost, and where to go on, instead of leaving a gap', async () => {

@@ -1,14 +1,18 @@
 import type { HistoryReply, Position } from '@aerie/protocol';
 
-/** The entity tag of who has everything up to a position. Epochs have no quotes. */
+/** The entity tag of who has everything up to a position: weak, as what expires makes a page shorter. Epochs have no quotes. */
 export function entityTag({ epoch, offset }: Position): string {
-  return `"${epoch}/${offset}"`;
+  return `W/"${epoch}/${offset}"`;
 }
 
-/** Whether an `If-None-Match` names a tag, weakened by a proxy or not (RFC 9110, section 13.1.2). */
+/** Whether an `If-None-Match` names a tag, by the weak comparison (RFC 9110, section 13.1.2). */
 export function names(ifNoneMatch: string, tag: string): boolean {
-  const tags = ifNoneMatch.split(',').map((one) => one.trim().replace(/^W\//, ''));
-  return tags.includes(tag) || tags.includes('*');
+  const tags = ifNoneMatch.split(',').map((one) => opaque(one.trim()));
+  return tags.includes(opaque(tag)) || tags.includes('*');
+}
+
+function opaque(tag: string): string {
+  return tag.replace(/^W\//, '');
 }
 
 /** Whether nothing is left behind a page: who has it has everything. */
