@@ -66,6 +66,18 @@ describe('the rounds of a node', () => {
     expect(new Set(channels.map(({ checks }) => checks))).toEqual(new Set([1]));
   });
 
+  it('check again what was being checked when the gap came', async () => {
+    const { rounds, channel } = setUp();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    channel.outcome = () => promise.then(() => undefined);
+    rounds.gap();
+    await pass(1_500);
+    rounds.gap();
+    resolve(undefined);
+    await pass(2_000);
+    expect(channel.checks).toBe(2);
+  });
+
   it('wait for what is not ready, and check it then', async () => {
     const { rounds, channel } = setUp();
     channel.isReady = false;

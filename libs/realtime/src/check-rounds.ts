@@ -81,18 +81,21 @@ export class CheckRounds {
   }
 
   async #check(checked: Checked): Promise<void> {
+    const dueAt = this.#due.get(checked);
+    const at = await this.#checkedAgainAt(checked);
+    // Of a gap that came meanwhile this check knew nothing, and it may be removed by now.
+    if (dueAt !== undefined && this.#due.get(checked) === dueAt) this.#due.set(checked, at);
+  }
+
+  async #checkedAgainAt(checked: Checked): Promise<number> {
     try {
       await checked.check();
       this.#away = false;
-      this.#again(checked, idleUntil(performance.now()));
+      return idleUntil(performance.now());
     } catch (error) {
       this.#tellOf(error);
-      this.#again(checked, retryAt(performance.now()));
+      return retryAt(performance.now());
     }
-  }
-
-  #again(checked: Checked, at: number): void {
-    if (this.#due.has(checked)) this.#due.set(checked, at);
   }
 
   #tellOf(error: unknown): void {

@@ -118,6 +118,16 @@ describe('the cursor of a channel', () => {
     expect([scene.got, scene.store.reads]).toEqual([[2], 1]);
   });
 
+  it('finds by a check what a reading that was under way already was too early for', async () => {
+    scene.store.turns = () => ({ there: 0, back: 3 });
+    await scene.publish({ missed: true });
+    void scene.cursor.catchUp();
+    await nextTurn();
+    await scene.publish({ missed: true });
+    await scene.cursor.check();
+    expect(scene.got).toEqual([2, 3]);
+  });
+
   it('holds everything back while the history is away, and goes on when it is back', async () => {
     scene.store.away = true;
     await scene.publish({ missed: true });

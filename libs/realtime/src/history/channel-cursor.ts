@@ -88,7 +88,8 @@ export class ChannelCursor implements Checked {
 
   async check(): Promise<void> {
     const { store, channel, limits } = this.#options;
-    if (this.#behind) return this.catchUp();
+    // A reading that was under way already may have been too early.
+    if (this.#behind) await this.catchUp();
     const { epoch, offset } = await store.position({ channel, limits });
     const at = this.#at;
     if (at?.epoch !== epoch || at.offset < offset) await this.catchUp();

@@ -52,6 +52,29 @@ afterEach(() => {
 });
 
 describe('the presence that a node watches', () => {
+  it('finds by a check what a reading that was under way already was too early for', async () => {
+    const { presence, store, told, state, enter } = setUp();
+    await Promise.all([enter('ann'), presence.follow(ROOM, Promise.resolve()), pass(1)]);
+    const page = store.page.bind(store);
+    const late = Promise.withResolvers<undefined>();
+    vi.spyOn(store, 'page').mockImplementation(async (...asked) => {
+      const answer = await page(...asked);
+      await late.promise;
+      return answer;
+    });
+    state.deaf = true;
+    await Promise.all([enter('bob'), pass(1)]);
+    state.deaf = false;
+    await Promise.all([enter('cid'), pass(1)]);
+    state.deaf = true;
+    await Promise.all([enter('dan'), pass(1)]);
+    presence.gap();
+    await pass(2_000);
+    late.resolve(undefined);
+    await pass(1);
+    expect(told.at(-1)).toBe('$presence ann,bob,cid,dan');
+  });
+
   it('goes on with each change, and sends the whole set where a version is missing', async () => {
     const { presence, told, state, enter } = setUp();
     await Promise.all([enter('ann'), presence.follow(ROOM, Promise.resolve()), pass(1)]);

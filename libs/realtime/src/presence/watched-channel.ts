@@ -32,7 +32,9 @@ export class WatchedChannel implements Checked {
   }
 
   async check(): Promise<void> {
-    if (this.#lacking || !(await this.replica.isCurrent())) await this.#readAnew();
+    // A reading that was under way already may have been too early.
+    if (this.#lacking) await this.#readAnew();
+    if (!(await this.replica.isCurrent())) await this.#readAnew();
     if (!this.replica.hasOverdue) return;
     this.replica.dropOverdue();
     this.#tellAll(this.replica);
