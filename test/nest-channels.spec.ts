@@ -101,6 +101,15 @@ class RoomChannel {
   }
 }
 
+const { promise: decided, resolve: decide } = Promise.withResolvers<boolean>();
+
+@Channel('slow:{id}')
+class SlowChannel {
+  @OnSubscribe() mayJoin(): Promise<boolean> {
+    return decided;
+  }
+}
+
 @Channel('closed:{id}')
 class ClosedChannel {}
 
@@ -213,6 +222,21 @@ describe('channel classes', () => {
     ['the built-in pattern', [UserChannel], /user:\{id\}/],
   ])('are refused at boot: %s', async (_name, providers, message) => {
     await expect(startNestApp({ providers })).rejects.toThrow(message);
+  });
+});
+
+describe('who is told that a subscription took too long', () => {
+  it('gets no second reply, and is no member afterwards', async () => {
+    const realtime = { limits: { handlerDeadlineMs: 200 } };
+    await using app = await startNestApp({ providers: [PlainGateway, SlowChannel] }, { realtime });
+    const alice = await app.connect('alice');
+    const reply = await alice.request('$subscribe', { channel: 'slow:1' });
+    expect(reply).toMatchObject({ error: { code: 'timeout' } });
+    decide(true);
+    await app.get(RealtimeService).channel('slow:1').publish('say', 'hi');
+    await alice.request('$ping');
+    expect(app.get(ConnectionRegistry).inChannel('slow:1').size).toBe(0);
+    expect(alice.received.filter(({ id }) => id === reply.id)).toEqual([reply]);
   });
 });
 

@@ -14,6 +14,7 @@ import {
 } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
 import type { Beginning, Recovery } from '../history/recovery.js';
+import { currentMessage } from '../messages/message-context.js';
 import { ANSWERED, type SystemHandlers, UnderWay } from '../messages/message-handlers.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import { isInternal } from '../publishing/internal-channels.js';
@@ -71,6 +72,10 @@ export class ChannelMessages {
     const max = connection.keepsPositions ? LIMITS.channelsPerStream : LIMITS.channelsPerConnection;
     if (!connection.channels.has(channel) && channelsOf(connection, max) >= max)
       return new Refusal('limit_exceeded', `at most ${max} channels per connection`);
+    // What the reply may bring is bounded by what the connection still owes: it is given time to take that first.
+    if (wanted.position !== undefined) await connection.drained();
+    // Who was told meanwhile that it took too long must be no member without knowing.
+    if (currentMessage()?.over === true) return ANSWERED;
     const outcome = await this.#join(connection, wanted, answer);
     if (connection.session !== session) await this.#recheck(connection, channel);
     return outcome;
@@ -104,7 +109,7 @@ export class ChannelMessages {
     try {
       if (wanted.presence) members = await presence.open(channel);
       const joined = await channels.join(connection, channel, {
-        ...(position !== undefined && { prepare: () => this.#prepare(connection, channel, position) }),
+        ...(position !== undefined && { prepare: () => recovery.prepare(channel, position) }),
         before: reply,
       });
       return joined ? ANSWERED : new Refusal('unavailable', 'the connection is closing');
@@ -114,12 +119,6 @@ export class ChannelMessages {
     } finally {
       members?.release();
     }
-  }
-
-  // What the reply may bring is bounded by what the connection still owes: it is given time to take that first.
-  async #prepare(connection: Connection, channel: string, position: Position): Promise<void> {
-    await connection.drained();
-    await this.#options.recovery.prepare(channel, position);
   }
 
   #unsubscribe(connection: Connection, message: Message): { channel: string } | Refusal {

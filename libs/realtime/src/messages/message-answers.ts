@@ -183,7 +183,6 @@ class Task implements MessageContext, Due {
   failed = false;
   failure: unknown;
   isUnderWay = false;
-  /** It has been answered with `timeout`: what its handler says counts for nothing. */
   over = false;
 
   constructor(

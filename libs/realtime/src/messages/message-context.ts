@@ -7,6 +7,8 @@ export interface MessageContext {
   /** What a filter made of the handler's exception; undefined while nothing failed. */
   failure?: unknown;
   failed: boolean;
+  /** It has been answered with `timeout`: what its handler says counts for nothing. */
+  readonly over: boolean;
 }
 
 const storage = new AsyncLocalStorage<MessageContext>();
