@@ -92,7 +92,7 @@ export class MemorySessionRegistry extends SessionRegistry {
     const isNew = !entries.has(record.id);
     entries.set(record.id, { fence: lease.fence, told, record });
     this.#users.set(user, { first: record.id, told, ...known, entries, graceEndsAt: 0 });
-    if (limit?.overflow === 'refuse') this.#keepHeld(user, (this.#held.get(user) ?? []).slice(1));
+    if (isNew && limit?.overflow === 'refuse') this.#keepHeld(user, (this.#held.get(user) ?? []).slice(1));
     const surplus = limit?.overflow === 'replace' ? surplusOf(entries, record.id, limit.max) : [];
     if (!told || again) return { ok: true, events: [], surplus };
     const { id: connection } = record;

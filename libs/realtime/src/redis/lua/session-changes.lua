@@ -29,7 +29,7 @@ local function enter(keys, user, connection, record, told, again, limit, overflo
   local isOnline = redis.call('HSETNX', keys.user, '$online', told .. ' ' .. connection) == 1
   redis.call('SADD', keys.index, connection .. ' ' .. user)
   redis.call('ZREM', keys.due, user)
-  if max > 0 and overflow == 'refuse' then redis.call('ZPOPMIN', keys.held) end
+  if isNew and max > 0 and overflow == 'refuse' then redis.call('ZPOPMIN', keys.held) end
 
   local said = {}
   if told == '1' and again ~= '1' then

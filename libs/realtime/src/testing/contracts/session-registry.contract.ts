@@ -293,6 +293,15 @@ export function describeSessionRegistry(name: string, open: () => Promise<Sessio
         expect(await registry.hold('alice', 2, 60_000)).toBe(true);
       });
 
+      it('leaves places to those on their way when a connection that has entered is written again', async () => {
+        const limit = { max: 2, overflow: 'refuse' } as const;
+        await enter(one, 'alice', { id: 'a', limit });
+        expect(await registry.hold('alice', 2, 60_000)).toBe(true);
+        await enter(one, 'alice', { id: 'a', limit });
+        await enter(one, 'alice', { id: 'a', limit, again: true });
+        expect(await registry.hold('alice', 2, 0)).toBe(false);
+      });
+
       it('gives a place back that nobody took in time', async () => {
         expect(await registry.hold('alice', 1, 100)).toBe(true);
         await vi.waitFor(async () => expect(await registry.hold('alice', 1, 0)).toBe(true), WAIT);
