@@ -127,13 +127,15 @@ export const subscriptionRules: readonly Rule[] = [
     name: 'unsubscribe.order',
     says: '$unsubscribe never overtakes a $subscribe',
     run: async (trial) => {
-      const talker = await trial.welcomed();
+      const [talker, other] = [await trial.welcomed(), await trial.welcomed(1)];
       const channel = trial.channel();
+      dataOf(await other.request('$subscribe', { channel }), '$subscribe');
       talker.send({ event: '$subscribe', data: { channel }, id: 'sub' });
       dataOf(await talker.request('$unsubscribe', { channel }), '$unsubscribe');
       await talker.frame(({ id }) => id === 'sub');
       const event = unique();
       await publish(talker, channel, event);
+      await other.frame(event);
       await talker.request('$ping');
       equal(countOf(talker, event), 0, 'the number of publications after it');
     },
