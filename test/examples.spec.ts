@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openClient, type TestClient } from '@aerie/realtime/testing';
 import { ensurePythonWithWebSockets } from '../scripts/python-websockets.mjs';
+import { endWithSpec } from './support/ending.js';
 import { freePort } from './support/free-port.js';
 import { type RunningGateway, startGateway } from './support/gateway.js';
 import { type ProxyMode, startTcpProxy, type TcpProxy } from './support/tcp-proxy.js';
@@ -108,6 +109,54 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, { command, connected, count
     }
   });
 });
+
+describe('examples/curl', () => {
+  it.each(['sse.sh', 'events.sh'])('%s ends with 1 where its token is refused', async (script) => {
+    const { exited } = run(script, 'public:refused', { AERIE_TOKEN: 'nonsense' });
+    expect(await exited).toEqual([1, null]);
+  });
+
+  it('sse.sh ends with 1 where it is closed for good', async () => {
+    const { child, exited } = run('sse.sh', 'public:closed', { AERIE_TOKEN: await devToken('closed') });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    await vi.waitFor(() => expect(output).toMatch(/\$subscribed/), WAIT);
+    const [, connection = ''] = /"connection":"([^"]+)"/.exec(output) ?? [];
+    // A session of somebody else.
+    await fetch(`${gateway.url}/send`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${await devToken('closed')}`,
+        'aerie-connection': connection,
+        'content-type': 'application/json',
+      },
+      body: JSON.stringify({ messages: [{ event: '$auth', data: { token: await devToken('another') } }] }),
+    });
+    expect(await exited, output).toEqual([1, null]);
+  });
+
+  it.each(['sse.sh', 'events.sh'])(
+    '%s follows a channel whose name means something in a URL',
+    async (script) => {
+      const channel = 'public:a%40b+c';
+      const { child, exited } = run(script, channel);
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+      await vi.waitFor(() => expect(output).toContain(`"channel":"${channel}","epoch"`), WAIT);
+      child.kill('SIGTERM');
+      expect(await exited, output).toEqual([0, null]);
+    },
+  );
+});
+
+function run(script: string, channel: string, env: Readonly<Record<string, string>> = {}) {
+  const child = spawn(`${EXAMPLES}curl/${script}`, [channel], {
+    env: { ...process.env, AERIE_URL: gateway.url, AERIE_EVERY: '0.1', ...env },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  endWithSpec(child);
+  return { child, exited: once(child, 'exit') };
+}
 
 function setMode(mode: ProxyMode): void {
   for (const one of [proxy, grpcProxy]) one.setMode(mode);

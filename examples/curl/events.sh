@@ -4,16 +4,23 @@
 # AERIE_URL (http://localhost:3000), AERIE_TOKEN (else dev mode makes one), AERIE_EVERY (2 seconds). Ctrl-C ends it.
 set -u
 url=${AERIE_URL:-http://localhost:3000}
-channel=${1:-public:lobby}
+# In a URL a percent sign and a plus mean something else.
+channel=$(printf %s "${1:-public:lobby}" | sed 's/%/%25/g; s/+/%2B/g')
 user=${2:-curl}
 folder=$(mktemp -d)
 position=
+last=
 
 finish() {
   rm -rf "$folder"
   exit "$1"
 }
 trap 'finish 0' INT TERM
+
+refused() {
+  echo "refused with $status" >&2
+  finish 1
+}
 
 token() {
   if [ -n "${AERIE_TOKEN:-}" ]; then
@@ -31,7 +38,8 @@ authorize() {
 
 # Prints the status; the body is in a file. The tag of the last answer says what we have: 304 means that there is nothing new.
 ask() {
-  curl -s -m 30 -K "$folder/headers" --etag-compare "$folder/tag" --etag-save "$folder/tag" -w '%{http_code}' \
+  : >"$folder/next"
+  curl -s -m 30 -K "$folder/headers" --etag-compare "$folder/tag" --etag-save "$folder/next" -w '%{http_code}' \
     -o "$folder/body" "$url/events?channel=$channel$position"
 }
 
@@ -53,17 +61,20 @@ while :; do
     echo
     ! grep -q '"recovered":false' "$folder/body" || echo 'publications are lost: load anew' >&2
     advance
+    mv "$folder/next" "$folder/tag"
     # No tag: there is more already.
     [ -s "$folder/tag" ] || continue
     ;;
   304) ;;
-  401) authorize ;;
-  400 | 403 | 404)
-    echo "refused with $status" >&2
-    finish 1
+  401)
+    # It may have expired; a new one has not.
+    [ "$last" != 401 ] && [ -z "${AERIE_TOKEN:-}" ] || refused
+    authorize
     ;;
+  400 | 403 | 404) refused ;;
   *) echo "no answer ($status): again in a moment" >&2 ;;
   esac
+  last=$status
   sleep "${AERIE_EVERY:-2}" &
   wait $!
 done

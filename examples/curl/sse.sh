@@ -4,7 +4,8 @@
 # AERIE_URL (http://localhost:3000), AERIE_TOKEN (else dev mode makes one). Ctrl-C ends it.
 set -u
 url=${AERIE_URL:-http://localhost:3000}
-channels=${1:-public:lobby}
+# In a URL a percent sign and a plus mean something else.
+channels=$(printf %s "${1:-public:lobby}" | sed 's/%/%25/g; s/+/%2B/g')
 user=${2:-curl}
 folder=$(mktemp -d)
 mkfifo "$folder/stream"
@@ -32,12 +33,15 @@ headers() {
   [ ! -s "$folder/id" ] || printf 'header = "Last-Event-ID: %s"\n' "$(cat "$folder/id")"
 }
 
-# Prints the frames of a stream and keeps its last id, which counts what stands before it.
+# Prints the frames of a stream and keeps its last id, which counts what stands before it, and the code that it ends with.
 frames() {
   while IFS= read -r line; do
     case $line in
     'id: '*) printf '%s' "${line#id: }" >"$folder/id" ;;
     'data: '*) printf '%s\n' "${line#data: }" ;;
+    esac
+    case $line in
+    'data: {"event":"$close"'*) printf '%s' "$line" | sed 's/.*"code":\([0-9]*\).*/\1/' >"$folder/code" ;;
     esac
   done <"$folder/stream"
 }
@@ -46,6 +50,7 @@ seconds=1
 while :; do
   opened=$(date +%s)
   headers >"$folder/headers"
+  : >"$folder/code"
   frames &
   frames=$!
   curl -sNf --keepalive-time 20 -K "$folder/headers" -w '%{stderr}%{http_code}' \
@@ -58,6 +63,12 @@ while :; do
   case $status in
   400 | 401 | 403 | 404)
     echo "refused with $status" >&2
+    finish 1
+    ;;
+  esac
+  case $(cat "$folder/code") in
+  1000 | 1008 | 1009 | 4403)
+    echo "closed for good: $(cat "$folder/code")" >&2
     finish 1
     ;;
   esac
