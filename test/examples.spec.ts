@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openClient, type TestClient } from '@aerie/realtime/testing';
@@ -149,6 +150,46 @@ describe('examples/curl', () => {
   );
 });
 
+describe('examples/wscat', () => {
+  it('follows a channel by hand, and comes back to it without loss', async () => {
+    const page = readFileSync(`${EXAMPLES}wscat/README.md`, 'utf8');
+    const [subscribe = '', , comeBack = ''] = [...page.matchAll(/^```sh\n(.*?)\n```$/gms)].map(
+      ([, text]) => text,
+    );
+    const [token = ''] = subscribe.split('npx');
+    const first = byHand(subscribe);
+    await vi.waitFor(() => expect(first.output()).toMatch(/"id":1,/), WAIT);
+    await say('public:lobby', 'wscat 1');
+    await vi.waitFor(() => expect(first.output()).toContain('"wscat 1"'), WAIT);
+    const [, epoch = ''] = /"epoch":"([^"]+)"/.exec(first.output()) ?? [];
+    const [, offset = ''] = /"wscat 1".*"offset":(\d+)/.exec(first.output()) ?? [];
+    await first.end();
+    await say('public:lobby', 'wscat 2');
+    const second = byHand(token + comeBack, { EPOCH: epoch, OFFSET: offset });
+    await vi.waitFor(() => expect(second.output()).toMatch(/"recovered":true.*"wscat 2"/), WAIT);
+    expect(second.output()).not.toContain('"wscat 1"');
+    await second.end();
+  });
+});
+
+/** What somebody has typed into a shell, with the address of this gateway. */
+function byHand(text: string, env: Readonly<Record<string, string>> = {}) {
+  const child = spawn('sh', ['-c', text.replaceAll('localhost:3000', `127.0.0.1:${gateway.port}`)], {
+    cwd: EXAMPLES,
+    env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  endWithSpec(child);
+  const exited = once(child, 'exit');
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (more: string) => (output += more));
+  const end = (): Promise<unknown> => {
+    child.stdin.end();
+    return exited;
+  };
+  return { output: () => output, end };
+}
+
 function run(script: string, channel: string, env: Readonly<Record<string, string>> = {}) {
   const child = spawn(`${EXAMPLES}curl/${script}`, [channel], {
     env: { ...process.env, AERIE_URL: gateway.url, AERIE_EVERY: '0.1', ...env },
@@ -162,7 +203,7 @@ function setMode(mode: ProxyMode): void {
   for (const one of [proxy, grpcProxy]) one.setMode(mode);
 }
 
-async function say(channel: string, ...data: number[]): Promise<void> {
+async function say(channel: string, ...data: unknown[]): Promise<void> {
   for (const datum of data) {
     const reply = await speaker.request('$publish', { channel, event: 'say', data: datum });
     expect(reply.error).toBeUndefined();
