@@ -301,6 +301,24 @@ describe('long polling', () => {
     },
   );
 
+  it('goes on where Redis lost all that it knew, whichever node is asked', { timeout: 60_000 }, async () => {
+    const client = await open('quy', '?channels=room:q');
+    await client.until(() => client.dataOf('$subscribed').length === 1, second);
+    await redis.kill();
+    await redis.restart();
+    // As soon as Redis is back: nobody has written anything anew.
+    await vi.waitFor(() => publish('room:q', 1), WAIT);
+    let [answer] = [await client.poll(second)];
+    for (; answer.status === 503; answer = await client.poll(second));
+    expect(answer.status).toBe(200);
+    await client.until(
+      () => client.dataOf('count').length + client.dataOf('$resync').length > 0,
+      second,
+      first,
+    );
+    expect(await client.leave(second)).toBe(204);
+  });
+
   it('is given away when its node drains, and so is who polls there for a connection of another', async () => {
     const leaving = await startGateway({ REDIS_URL: redis.url, CHANNELS, DRAIN_WINDOW_MS: '2000' });
     const client = await PollClient.open(leaving, bearer('quy'));

@@ -41,6 +41,7 @@ export class NodeLease {
   #origin: string | undefined;
   #nodes = 1;
   #quietUntil = Infinity;
+  #gatheredAt = 0;
   #away = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -63,6 +64,11 @@ export class NodeLease {
   /** Whether what this node sees of the others is too fresh to act on: they may not have had the time to renew. */
   get isQuiet(): boolean {
     return performance.now() < this.#quietUntil;
+  }
+
+  /** Whether the store lost its data a moment ago: the nodes are still writing anew who is connected. */
+  get isGathering(): boolean {
+    return performance.now() < this.#gatheredAt;
   }
 
   async start(): Promise<void> {
@@ -160,6 +166,7 @@ export class NodeLease {
 
   #anew({ fence }: Lease): Promise<LeaseState> {
     this.#isToMove = false;
+    this.#gatheredAt = performance.now() + this.#options.times.leaseMs;
     this.#former = [...this.#former, fence].slice(-MAX_FORMER);
     this.#isMoving = true;
     this.#lease = undefined;

@@ -159,9 +159,20 @@ export class Sessions {
 
   /** Whether a node's lease is over, so that nobody is connected to it any more. Rejects with `BackplaneUnavailable`. */
   async hasLeft(node: string): Promise<boolean> {
+    const known = await this.#living();
+    return node !== this.node && known !== undefined && !known.has(node);
+  }
+
+  /** Whether who is not among the connections of a user is nowhere: it is not known where Redis lost its data a moment ago. */
+  async knowsEverybody(): Promise<boolean> {
+    return (await this.#living()) !== undefined;
+  }
+
+  /** The nodes with a living lease; undefined where some may not have written theirs anew, as this one had to, or has to. */
+  async #living(): Promise<ReadonlySet<string> | undefined> {
     this.#listing ??= this.#options.directory.list().finally(() => (this.#listing = undefined));
-    const known = await this.#listing;
-    return node !== this.node && !known.some((other) => other.node === node);
+    const known = new Set((await this.#listing).map(({ node }) => node));
+    return known.has(this.node) && !this.#lease.isGathering ? known : undefined;
   }
 
   /** After the last connection ended. What the store could not be told is left to the other nodes' sweep. */

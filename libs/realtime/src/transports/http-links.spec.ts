@@ -29,6 +29,7 @@ const links = new HttpLinks({
       if (living === undefined) throw new BackplaneUnavailable('away');
       return !living.has(node);
     },
+    knowsEverybody: async () => living !== undefined,
   },
   calls: { handle: () => undefined, call: async () => answer },
 });

@@ -9,6 +9,8 @@ import type { HttpLink } from './http-link.js';
 
 /** A connection that was opened on another node a moment ago may not be known here yet. Waits before each look. */
 const LOOKS_MS = [0, 100, 300, 600];
+/** Nor is one while the nodes write anew who is connected. */
+const LATER_LOOKS_MS = [1_000, 1_000, 1_000, 1_000, 1_000];
 
 const Question = z.object({ connection: z.string(), user: z.string(), data: z.unknown() });
 const Answer = z.discriminatedUnion('state', [
@@ -20,7 +22,7 @@ type Answer = z.infer<typeof Answer>;
 
 export interface HttpLinksOptions {
   readonly registry: Pick<ConnectionRegistry, 'onRemoved'>;
-  readonly sessions: Pick<Sessions, 'connectionsOf' | 'hasLeft' | 'node'>;
+  readonly sessions: Pick<Sessions, 'connectionsOf' | 'hasLeft' | 'knowsEverybody' | 'node'>;
   readonly calls: Pick<NodeCalls, 'handle' | 'call'>;
 }
 
@@ -94,20 +96,31 @@ export class HttpLinks {
     if (own !== undefined)
       return own.connection.session.user === user ? this.#options.sessions.node : foreign();
     try {
-      for (const waitMs of LOOKS_MS) {
-        if (waitMs > 0) await sleep(waitMs);
-        const known = await this.#options.sessions.connectionsOf(user);
-        const found = known.find(({ id }) => id === connection);
-        if (found !== undefined) return found.node;
-      }
-      return sessionGone();
+      const soon = await this.#look(user, connection, LOOKS_MS);
+      if (soon !== undefined) return soon;
+      if (await this.#options.sessions.knowsEverybody()) return sessionGone();
+      return (await this.#look(user, connection, LATER_LOOKS_MS)) ?? notKnown();
     } catch (error) {
       if (!(error instanceof BackplaneUnavailable)) throw error;
-      return new Refusal('unavailable', 'it is not known where the connection is: try again', {
-        retryAfterSeconds: 1,
-      });
+      return notKnown();
     }
   }
+
+  async #look(user: string, connection: string, waitsMs: readonly number[]): Promise<string | undefined> {
+    for (const waitMs of waitsMs) {
+      if (waitMs > 0) await sleep(waitMs);
+      const known = await this.#options.sessions.connectionsOf(user);
+      const found = known.find(({ id }) => id === connection);
+      if (found !== undefined) return found.node;
+    }
+    return undefined;
+  }
+}
+
+function notKnown(): Refusal {
+  return new Refusal('unavailable', 'it is not known where the connection is: try again', {
+    retryAfterSeconds: 1,
+  });
 }
 
 /** There is no such connection, or none any more. */
