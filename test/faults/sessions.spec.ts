@@ -35,6 +35,12 @@ describe.concurrent('who is connected, and who is in a channel,', () => {
     it.sequential('is used no more', TIMES, () => given().fleet.leavesNothing(expect));
   });
 
+  describe('after a failover that lost some changes, and in which as many others came,', () => {
+    const given = onEach('one Redis', 2);
+    it.sequential('is seen as it is', TIMES, () => outlastsOtherChanges(given()));
+    it.sequential('leaves nothing behind', TIMES, () => given().fleet.leavesNothing(expect));
+  });
+
   if (!IS_FULL)
     describe.each(['a Redis Cluster', 'Redis behind Sentinel'] as const)('on %s', (kind) => {
       const given = onEach(kind, 3);
@@ -247,6 +253,34 @@ async function outlastsFailover({ redis, fleet }: Setting): Promise<void> {
   expect(first.log + second.log).not.toContain('taken for dead');
   zoe.close();
   await max.close();
+}
+
+async function outlastsOtherChanges({ redis, fleet }: Setting): Promise<void> {
+  const [first, second] = [fleet.node('one'), fleet.node('two')];
+  const rooms = Array.from({ length: 8 }, (_, index) => `room:other-${index}`);
+  const enterAll = (user: string) => Promise.all(rooms.map((room) => fleet.enter(first, user, room)));
+  const here = await enterAll('ida');
+  const watchers = await Promise.all(rooms.map((room) => fleet.watch(second, 'zoe', { room })));
+  const see = (users: readonly string[]) =>
+    vi.waitFor(
+      () => expect(watchers.map((watcher) => watcher.users)).toEqual(rooms.map(() => users)),
+      fleet.swept,
+    );
+  await see(['ida', 'zoe']);
+  // What was told already is not to be told again after the failover.
+  await vi.waitFor(async () => expect(await redis.keys('*}:events')).toEqual([]), SOON);
+  await redis.cutReplication();
+  const lost = await enterAll('lou');
+  await see(['ida', 'lou', 'zoe']);
+  await Promise.all(lost.map((client) => client.close()));
+  await see(['ida', 'zoe']);
+
+  const replaced = redis.failOver();
+  const [ann = [], bob = []] = await Promise.all(['ann', 'bob'].map(enterAll));
+  await replaced;
+  await see(['ann', 'bob', 'ida', 'zoe']);
+  for (const watcher of watchers) watcher.close();
+  await Promise.all([...here, ...ann, ...bob].map((client) => client.close()));
 }
 
 function isOn(node: SessionNode, user: string, nodes: readonly string[], within = SOON): Promise<void> {

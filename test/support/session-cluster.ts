@@ -102,6 +102,7 @@ export class SessionsNode {
   async start(): Promise<this> {
     await this.sessions.start({
       resumed: () => void (this.resumed += 1),
+      begunAnew: () => undefined,
       replaced: (_user, connections) => void this.replaced.push(...connections),
     });
     return this;

@@ -105,6 +105,10 @@ export class RealtimeNode implements BackplaneListener, SessionsListener {
     this.gap();
   }
 
+  begunAnew(): void {
+    this.#parts.presence.doubt();
+  }
+
   replaced(user: string, connections: readonly string[]): void {
     void this.#parts.control.replaced(user, connections);
   }

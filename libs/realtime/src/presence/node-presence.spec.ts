@@ -151,6 +151,24 @@ describe('the presence that a node watches', () => {
     presence.close();
   });
 
+  it('reads the members anew where the store lost its latest, though it has the same version again', async () => {
+    const { presence, told, store, enter } = setUp();
+    await Promise.all([enter('ann'), enter('bob'), presence.follow(ROOM, Promise.resolve()), pass(1)]);
+    const { version } = await store.page(ROOM, { limit: 1 });
+    const page = vi.spyOn(store, 'page');
+    const asked = page.mock.calls.length;
+    page.mockRejectedValueOnce(new BackplaneUnavailable('away'));
+    const members = ['ann', 'joe'].map((user) => ({ user, connections: 1 }));
+    page.mockResolvedValue({ version, members, more: false });
+    presence.doubt();
+    await pass(5_000);
+    expect(page.mock.calls.length).toBeGreaterThan(asked);
+    expect(told.at(-1)).toBe('$presence ann,bob,joe');
+    await pass(20_000);
+    expect(told.at(-1)).toBe('$presence ann,joe');
+    presence.close();
+  });
+
   it('sends nothing after a gap in which nothing was missed, and keeps nothing when it is released', async () => {
     const { presence, told, enter } = setUp();
     await Promise.all([enter('ann'), presence.follow(ROOM, Promise.resolve()), pass(1)]);

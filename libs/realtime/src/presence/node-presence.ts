@@ -77,6 +77,12 @@ export class NodePresence {
     this.#rounds.gap();
   }
 
+  /** The store lost its latest changes. */
+  doubt(): void {
+    for (const watched of this.#watched.values()) watched.replica.doubt();
+    this.#rounds.gap();
+  }
+
   close(): void {
     for (const channel of this.#watched.keys()) this.release(channel);
   }

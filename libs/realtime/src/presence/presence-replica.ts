@@ -40,12 +40,23 @@ export class PresenceReplica {
   /** Users who are members as far as anybody knows, and not in the store any more. */
   readonly #forgotten = new Set<string>();
   #forgottenUntil = 0;
+  #isDoubtful = false;
   #waiting: AnnouncedChange[] | undefined;
   #reading: Promise<boolean> | undefined;
 
   constructor(channel: string, options: PresenceReplicaOptions) {
     this.channel = channel;
     this.#options = options;
+  }
+
+  /** Whether nobody knows yet what the store has since `doubt()`. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful;
+  }
+
+  /** The store lost its latest changes: a version that is known may be that of others by now. */
+  doubt(): void {
+    this.#isDoubtful = true;
   }
 
   /** Whether members whom the store forgot were not written anew in time. */
@@ -73,6 +84,7 @@ export class PresenceReplica {
 
   /** Whether the store has the version that is known here. */
   async isCurrent(): Promise<boolean> {
+    if (this.#isDoubtful) return false;
     const { version } = await this.#options.store.page(this.channel, { limit: 1 });
     return version === this.#version;
   }
@@ -104,15 +116,21 @@ export class PresenceReplica {
 
   async #readUntilWhole(): Promise<boolean> {
     const known = this.#version;
+    let beganAnew = false;
     for (let reading = 0; reading < READINGS; reading += 1) {
       this.#waiting = [];
+      const isDoubtful = this.#isDoubtful;
       const { version, users } = await this.#readAll();
       const waiting = this.#waiting;
       this.#waiting = undefined;
+      const isAnother = isDoubtful || !goesOn(this.#version, version);
+      if (isDoubtful) this.#isDoubtful = false;
+      if (isAnother) this.#forget();
+      beganAnew ||= isAnother;
       this.#begin(version, users);
       const isWhole =
         waiting.length < MOST_WAITING && waiting.every((change) => this.apply(change) !== 'gap');
-      if (isWhole) return this.#version !== known;
+      if (isWhole) return beganAnew || this.#version !== known;
     }
     return true;
   }
@@ -130,11 +148,12 @@ export class PresenceReplica {
     }
   }
 
+  #forget(): void {
+    for (const user of this.#all()) this.#forgotten.add(user);
+    this.#forgottenUntil = performance.now() + this.#options.rewriteMs;
+  }
+
   #begin(version: number, users: ReadonlySet<string>): void {
-    if (this.#version !== 0 && !goesOn(this.#version, version)) {
-      for (const user of this.#all()) this.#forgotten.add(user);
-      this.#forgottenUntil = performance.now() + this.#options.rewriteMs;
-    }
     for (const user of users) this.#forgotten.delete(user);
     this.#version = version;
     this.#users = new SortedUsers([...users, ...this.#forgotten]);
@@ -153,5 +172,6 @@ export class PresenceReplica {
 }
 
 function goesOn(from: number, to: number): boolean {
+  if (from === 0) return true;
   return to >= from && to - from <= MOST_MISSED;
 }

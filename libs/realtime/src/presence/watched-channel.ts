@@ -19,7 +19,7 @@ export class WatchedChannel implements Checked {
 
   /** Changes are missing, and not read yet; or members whom the store forgot did not come back. */
   get isStuck(): boolean {
-    return this.#lacking || this.replica.hasOverdue;
+    return this.#lacking || this.replica.isDoubtful || this.replica.hasOverdue;
   }
 
   /** True where it is the next change, for those who watch; what is missing before it is read anew. */

@@ -37,6 +37,8 @@ export interface SessionsOptions {
 export interface SessionsListener {
   /** The node stood still and goes on: it may have missed publications. */
   resumed(): void;
+  /** The store lost its latest data. */
+  begunAnew(): void;
   /** Another connection of the user took the place of these, on whichever nodes they are. */
   replaced(user: string, connections: readonly string[]): void;
 }
@@ -198,7 +200,10 @@ export class Sessions {
         for (const writer of this.#writers) writer.drop();
         for (const connection of this.#options.connections.all()) connection.close(CLOSE.goingAway);
       },
-      onAnew: (former) => void this.#moveFrom(former),
+      onAnew: (former) => {
+        void this.#moveFrom(former);
+        this.#listener?.begunAnew();
+      },
     };
   }
 
