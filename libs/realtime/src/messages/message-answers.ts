@@ -4,7 +4,7 @@ import type { Connection } from '../connections/connection.js';
 import { errorBody, expectedError } from '../expected-error.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';
 import { Refusal } from '../refusal.js';
-import type { Deadlines, Due } from './deadlines.js';
+import type { Deadlines, Due } from '../deadlines.js';
 import { errorFrame } from './error-frame.js';
 import { type MessageContext, runWithMessage } from './message-context.js';
 import {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../../../test/support/connections.js';
 import { Refusal } from '../refusal.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
-import { Deadlines } from './deadlines.js';
+import { Deadlines } from '../deadlines.js';
 import { SystemHandlers, UnderWay, unknownEvent } from './message-handlers.js';
 import { MessageStream, type MessageLimits } from './message-stream.js';
 import { registerPing } from './ping.js';

@@ -1,5 +1,6 @@
+import { Deadlines } from '../deadlines.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
-import { ChannelWish } from './channel-wish.js';
+import { ChannelWish, type Patience } from './channel-wish.js';
 import { unavailable } from './redis-fault.js';
 
 /** The two commands, each settled when Redis acknowledged it or did not. */
@@ -22,11 +23,13 @@ export interface SubscriptionTimes {
 
 const CHANNELS_PER_TURN = 4_000;
 const MOST_LINGERING = 20_000;
+/** So long after one turn's commands the next turn's gather: one who comes alone waits for nobody, a crowd shares its commands. */
+const GATHER_MS = 2;
 
 /**
- * Brings what one connection hears to what is wanted. The wishes of a turn of the event loop travel in few commands; one
- * turn's commands are settled before the next is looked at, so that the last wish always wins. Who leaves is in no hurry:
- * a crowd that is cut off and comes back costs no commands.
+ * Brings what one connection hears to what is wanted. The wishes of a moment travel in few commands; one turn's commands are
+ * settled before the next is looked at, so that the last wish always wins. Who leaves is in no hurry: a crowd that is cut off
+ * and comes back costs no commands.
  */
 export class ChannelSubscriptions {
   readonly #wishes = new Map<string, ChannelWish>();
@@ -35,15 +38,21 @@ export class ChannelSubscriptions {
   readonly #lingering = new Set<string>();
   readonly #commands: SubscribeCommands;
   readonly #times: SubscriptionTimes;
+  readonly #patience: Patience;
   /** Counts connections and losses: what was asked of an older one is of no interest. */
   #generation = 0;
   #connected = false;
   #working: Promise<void> | undefined;
+  #settledAt = -Infinity;
   #lingerTimer: NodeJS.Timeout | undefined;
 
   constructor(commands: SubscribeCommands, times: SubscriptionTimes) {
     this.#commands = commands;
     this.#times = times;
+    this.#patience = {
+      deadlines: new Deadlines(times.deadlineMs),
+      givenUp: (channel) => void this.#reconcile([channel]),
+    };
   }
 
   isWanted(channel: string): boolean {
@@ -52,15 +61,14 @@ export class ChannelSubscriptions {
 
   /** Wants a channel on every connection to come. */
   keep(channel: string): void {
-    this.#wishes.set(channel, new ChannelWish(true));
+    this.#wishes.set(channel, new ChannelWish(channel, this.#patience, true));
   }
 
   /** Resolves with Redis' acknowledgement. Rejected, it leaves nothing behind. */
   subscribe(channel: string): Promise<void> {
     if (!this.#connected) return Promise.reject(new BackplaneUnavailable('Redis: not connected'));
-    const wish = this.#wishes.get(channel) ?? new ChannelWish();
+    const wish = this.#wishes.get(channel) ?? this.#newWish(channel);
     wish.wanted = true;
-    this.#wishes.set(channel, wish);
     if (wish.joined === 'yes') {
       // No command is under way: an unsubscribe() that lingers, or is of this very turn, is not needed any more.
       this.#lingering.delete(channel);
@@ -68,7 +76,7 @@ export class ChannelSubscriptions {
       return Promise.resolve();
     }
     void this.#reconcile([channel]);
-    return wish.acknowledged(this.#times.deadlineMs, () => void this.#reconcile([channel]));
+    return wish.acknowledged();
   }
 
   /** The channel is unheard from now on; Redis is told a while later. */
@@ -112,9 +120,10 @@ export class ChannelSubscriptions {
     clearTimeout(this.#lingerTimer);
     this.#lingerTimer = undefined;
     this.#lingering.clear();
+    const away = new BackplaneUnavailable('Redis: not connected');
     for (const [channel, wish] of this.#wishes) {
       wish.joined = 'no';
-      wish.refuse(new BackplaneUnavailable('Redis: not connected'));
+      wish.refuse(away);
       if (!wish.wanted) this.#wishes.delete(channel);
     }
   }
@@ -150,9 +159,17 @@ export class ChannelSubscriptions {
     return this.#working;
   }
 
+  #newWish(channel: string): ChannelWish {
+    const wish = new ChannelWish(channel, this.#patience);
+    this.#wishes.set(channel, wish);
+    return wish;
+  }
+
   async #work(): Promise<void> {
-    await endOfTurn();
-    while (this.#connected && this.#changed.size > 0) await this.#settleTurn();
+    do {
+      await gathered(this.#settledAt + GATHER_MS - performance.now());
+      if (this.#connected) await this.#settleTurn();
+    } while (this.#connected && this.#changed.size > 0);
     this.#working = undefined;
   }
 
@@ -162,6 +179,7 @@ export class ChannelSubscriptions {
       ...this.#commands.batches(leaving).map((channels) => this.#leave(channels)),
       ...this.#commands.batches(joining).map((channels) => this.#join(channels)),
     ]);
+    this.#settledAt = performance.now();
   }
 
   #takeTurn(): { joining: string[]; leaving: string[] } {
@@ -186,11 +204,8 @@ export class ChannelSubscriptions {
     const generation = this.#generation;
     const failure = await failureOf(this.#commands.subscribe(channels));
     if (generation !== this.#generation) return;
-    for (const wish of this.#wishesOf(channels)) {
-      if (failure === undefined) wish.confirm();
-      else wish.refuse(unavailable(failure));
-    }
-    if (failure !== undefined) this.#dropUnwanted(channels);
+    if (failure === undefined) for (const wish of this.#wishesOf(channels)) wish.confirm();
+    else this.#refuse(channels, unavailable(failure));
   }
 
   async #leave(channels: readonly string[]): Promise<void> {
@@ -198,6 +213,11 @@ export class ChannelSubscriptions {
     await failureOf(this.#commands.unsubscribe(channels));
     if (generation !== this.#generation) return;
     for (const wish of this.#wishesOf(channels)) wish.joined = 'no';
+    this.#dropUnwanted(channels);
+  }
+
+  #refuse(channels: readonly string[], error: BackplaneUnavailable): void {
+    for (const wish of this.#wishesOf(channels)) wish.refuse(error);
     this.#dropUnwanted(channels);
   }
 
@@ -221,8 +241,10 @@ async function failureOf(command: Promise<unknown>): Promise<unknown> {
   }
 }
 
-function endOfTurn(): Promise<void> {
+/** At the end of this turn of the event loop at the earliest. */
+function gathered(waitMs: number): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve);
+    if (waitMs > 0) setTimeout(resolve, waitMs);
+    else setImmediate(resolve);
   });
 }

@@ -1,20 +1,28 @@
+import type { Deadlines, Due } from '../deadlines.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 
-interface Waiter {
-  resolve(): void;
-  reject(error: BackplaneUnavailable): void;
+/** How long whoever wants a channel waits for the acknowledgement, and who hears that it did not come. */
+export interface Patience {
+  readonly deadlines: Deadlines;
+  givenUp(channel: string): void;
 }
 
 /** What the node wants of one channel, what it last told Redis, and who waits for the acknowledgement. */
-export class ChannelWish {
+export class ChannelWish implements Due {
   wanted = true;
   /** `unsure` while a command is under way, and after one that failed. */
   joined: 'no' | 'unsure' | 'yes' = 'no';
-  readonly #waiting = new Set<Waiter>();
+  /** Since when somebody waits. */
+  startedAt = 0;
+  #waiting: PromiseWithResolvers<void> | undefined;
   #confirmed: boolean;
 
   /** @param confirmed Wanted whether or not Redis ever acknowledged it. */
-  constructor(confirmed = false) {
+  constructor(
+    private readonly channel: string,
+    private readonly patience: Patience,
+    confirmed = false,
+  ) {
     this.#confirmed = confirmed;
   }
 
@@ -23,25 +31,10 @@ export class ChannelWish {
     return this.#confirmed;
   }
 
-  /** Resolves with `confirm()`. The first waiter's deadline refuses all of them, so that none is left behind. */
-  acknowledged(deadlineMs: number, onGivenUp: () => void): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const giveUp = (): void => {
-        this.refuse(new BackplaneUnavailable('Redis: timeout'));
-        onGivenUp();
-      };
-      const deadline = setTimeout(giveUp, deadlineMs);
-      this.#waiting.add({
-        resolve: () => {
-          clearTimeout(deadline);
-          resolve();
-        },
-        reject: (error) => {
-          clearTimeout(deadline);
-          reject(error);
-        },
-      });
-    });
+  /** Resolves with `confirm()`. The first one's deadline refuses all who wait, so that none is left behind. */
+  acknowledged(): Promise<void> {
+    this.#waiting ??= this.#beginWaiting();
+    return this.#waiting.promise;
   }
 
   /** Redis hears it on this connection. */
@@ -49,13 +42,13 @@ export class ChannelWish {
     this.joined = 'yes';
     if (!this.wanted) return;
     this.#confirmed = true;
-    for (const waiter of this.#takeWaiting()) waiter.resolve();
+    this.#endWaiting()?.resolve();
   }
 
   /** Refuses who waits; the wish itself ends unless it had been confirmed before. */
   refuse(error: BackplaneUnavailable): void {
     this.wanted &&= this.#confirmed;
-    for (const waiter of this.#takeWaiting()) waiter.reject(error);
+    this.#endWaiting()?.reject(error);
   }
 
   /** Nobody wants it any more. */
@@ -63,12 +56,26 @@ export class ChannelWish {
     this.#confirmed = false;
     this.wanted = false;
     // An error costs its stack: almost always nobody waits.
-    if (this.#waiting.size > 0) this.refuse(new BackplaneUnavailable('unsubscribed meanwhile'));
+    if (this.#waiting !== undefined) this.refuse(new BackplaneUnavailable('unsubscribed meanwhile'));
   }
 
-  #takeWaiting(): readonly Waiter[] {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
+  /** For its deadlines: no acknowledgement came. */
+  tooLate(): void {
+    this.refuse(new BackplaneUnavailable('Redis: timeout'));
+    this.patience.givenUp(this.channel);
+  }
+
+  #beginWaiting(): PromiseWithResolvers<void> {
+    this.startedAt = performance.now();
+    this.patience.deadlines.begin(this);
+    return Promise.withResolvers<void>();
+  }
+
+  #endWaiting(): PromiseWithResolvers<void> | undefined {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return undefined;
+    this.#waiting = undefined;
+    this.patience.deadlines.end(this);
     return waiting;
   }
 }

@@ -24,14 +24,14 @@ export interface RedisBackplaneOptions {
   readonly commandTimeoutMs?: number;
   /** After so long without a frame the subscriber is asked whether it still hears. Default 30,000. */
   readonly silenceMs?: number;
-  /** At most so long a channel that its last subscriber left stays subscribed: whoever comes back costs no command. Default 5,000. */
+  /** At most so long a channel that its last subscriber left stays subscribed: whoever comes back costs no command. Default 15,000. */
   readonly lingerMs?: number;
 }
 
 const IDEMPOTENCY_MS = 300_000;
 const PROBE_KEY_MS = 10_000;
 const DEFAULT_SILENCE_MS = 30_000;
-const DEFAULT_LINGER_MS = 5_000;
+const DEFAULT_LINGER_MS = 15_000;
 const BAD_ENVELOPE_LOG_MS = 60_000;
 /** Redis Pub/Sub: one connection for commands, one that only listens; of a cluster, one of each to every master. */
 export class RedisBackplane extends Backplane {

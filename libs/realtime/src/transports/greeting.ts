@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { Connection } from '../connections/connection.js';
 import type { HeartbeatOptions } from '../connections/heartbeat.js';
 import { within } from '../deadline.js';
-import { Deadlines } from '../messages/deadlines.js';
+import { Deadlines } from '../deadlines.js';
 import type { ReportFault, SystemHandlers } from '../messages/message-handlers.js';
 import { type MessageLimits, MessageStream, type MessageStreamOptions } from '../messages/message-stream.js';
 import type { RealtimeMetrics } from '../metrics/meter.js';

@@ -13,6 +13,10 @@ function due(name: string, tooLate: () => void = () => undefined): Due {
   };
 }
 
+function tooSlow(): string {
+  return 'late';
+}
+
 beforeEach(() => {
   vi.useFakeTimers();
   late.length = 0;
@@ -60,4 +64,13 @@ it('takes up what begins while others are told', () => {
   expect(late).toEqual(['first']);
   vi.advanceTimersByTime(1_000);
   expect(late).toEqual(['first', 'begun late']);
+});
+
+it('brings what comes in time, a failure too, and what is said of the rest', async () => {
+  const deadlines = new Deadlines(1_000);
+  await expect(deadlines.within(Promise.resolve('done'), tooSlow)).resolves.toBe('done');
+  await expect(deadlines.within(Promise.reject(new Error('failed')), tooSlow)).rejects.toThrow('failed');
+  const pending = deadlines.within(new Promise(() => undefined), tooSlow);
+  vi.advanceTimersByTime(1_000);
+  await expect(pending).resolves.toBe('late');
 });

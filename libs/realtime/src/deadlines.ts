@@ -17,6 +17,7 @@ export class Deadlines {
   /** @param ms How long each may take. */
   constructor(private readonly ms: number) {}
 
+  /** In the order in which they began. */
   begin(due: Due): void {
     this.#waiting.add(due);
     if (!this.#isArmed) this.#arm(this.ms);
@@ -24,6 +25,24 @@ export class Deadlines {
 
   end(due: Due): void {
     this.#waiting.delete(due);
+  }
+
+  /**
+   * What `work` comes to, or what `late` says where it takes longer. The work itself goes on: its outcome is unknown from then
+   * on.
+   */
+  within<Outcome, Late>(work: Promise<Outcome>, late: () => Late): Promise<Outcome | Late> {
+    return new Promise((resolve, reject) => {
+      const due: Due = { startedAt: performance.now(), tooLate: () => resolve(late()) };
+      this.begin(due);
+      const ending =
+        <Value>(settle: (value: Value) => void) =>
+        (value: Value): void => {
+          this.end(due);
+          settle(value);
+        };
+      work.then(ending(resolve), ending(reject));
+    });
   }
 
   #arm(waitMs: number): void {
