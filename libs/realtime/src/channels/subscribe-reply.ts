@@ -1,7 +1,7 @@
 import type { Message, PresenceSet } from '@aerie/protocol';
 import type { Connection } from '../connections/connection.js';
 import type { Beginning } from '../history/recovery.js';
-import { answerEncoded } from '../messages/message-handlers.js';
+import { answer, answerEncoded } from '../messages/message-handlers.js';
 import { REPLY_LIST_BYTES } from '../reply-bytes.js';
 
 /** What a subscription begins with. */
@@ -22,15 +22,15 @@ export function answerSubscribe(
 ): void {
   if (message.id === undefined) return;
   const { channel, presence, beginning } = content;
-  const { publications, ...begin } = beginning;
+  const { publications, epoch, offset, recovered } = beginning;
   if (publications === undefined)
-    return answerEncoded(connection, message, Buffer.from(JSON.stringify({ channel, ...begin, presence })));
+    return answer(connection, message, { channel, epoch, offset, recovered, presence });
   const presenceBytes = presence === undefined ? 0 : Buffer.byteLength(JSON.stringify(presence));
   const count = countWithin(publications, REPLY_LIST_BYTES - presenceBytes);
   const rest = publications.slice(count);
   // Offsets have no holes.
-  const offset = begin.offset === undefined ? undefined : begin.offset - rest.length;
-  const head = JSON.stringify({ channel, ...begin, offset, presence });
+  const first = offset === undefined ? undefined : offset - rest.length;
+  const head = JSON.stringify({ channel, epoch, offset: first, recovered, presence });
   answerEncoded(connection, message, withList(head, publications.slice(0, count)));
   sendTogether(connection, rest);
 }
@@ -42,12 +42,12 @@ function countWithin(frames: readonly Uint8Array[], maxBytes: number): number {
 }
 
 /** The publications are encoded already. */
-function withList(head: string, publications: readonly Buffer[]): Buffer {
-  return Buffer.concat([
+function withList(head: string, publications: readonly Buffer[]): readonly Buffer[] {
+  return [
     Buffer.from(`${head.slice(0, -1)},"publications":[`),
     ...publications.flatMap((frame, index) => (index === 0 ? [frame] : [COMMA, frame])),
-    Buffer.from(']}'),
-  ]);
+    LIST_END,
+  ];
 }
 
 function sendTogether(connection: Connection, frames: readonly Buffer[]): void {
@@ -57,3 +57,4 @@ function sendTogether(connection: Connection, frames: readonly Buffer[]): void {
 }
 
 const COMMA = Buffer.from(',');
+const LIST_END = Buffer.from(']}');

@@ -21,11 +21,11 @@ export function answer(connection: Connection, message: Message, data: unknown):
   if (message.id !== undefined) connection.sendPayload(JSON.stringify({ id: message.id, data }));
 }
 
-/** The same with data that is encoded already. */
-export function answerEncoded(connection: Connection, { id }: Message, data: Uint8Array): void {
+/** The same with data that is encoded already, in pieces. */
+export function answerEncoded(connection: Connection, { id }: Message, data: readonly Uint8Array[]): void {
   if (id === undefined) return;
   const head = Buffer.from(`{"id":${JSON.stringify(id)},"data":`);
-  connection.sendPayload(Buffer.concat([head, data, CLOSING_BRACE]));
+  connection.sendPayload(Buffer.concat([head, ...data, CLOSING_BRACE]));
 }
 
 const CLOSING_BRACE = Buffer.from('}');
