@@ -40,8 +40,8 @@ const FIELDS: Readonly<Record<string, (request: PreparedRequest) => unknown>> = 
 };
 
 /** A class whose instances have a platform's prototype below ours. */
-type RequestOn = (new () => object) & { readonly prototype: object };
-const classes = new WeakMap<object, RequestOn>();
+type ClassOn = (new () => object) & { readonly prototype: object };
+const classes = new WeakMap<object, ClassOn>();
 
 /** Makes of a bare HTTP request what guards expect of one that the platform has prepared. */
 export function prepareRequest(
@@ -94,10 +94,10 @@ class UpgradeRequest {
 }
 
 // One prototype for all: a connection keeps its request, and fields of its own on each would cost it a kilobyte.
-function classOn({ request: base = IncomingMessage.prototype }: Platform): RequestOn {
+function classOn({ request: base = IncomingMessage.prototype }: Platform): ClassOn {
   const known = classes.get(base);
   if (known !== undefined) return known;
-  const made: RequestOn = class {};
+  const made: ClassOn = class {};
   const prototype: object = made.prototype;
   Object.setPrototypeOf(prototype, base);
   for (const [name, read] of Object.entries(FIELDS))
@@ -138,8 +138,12 @@ function settle(request: object, name: string, value: unknown): void {
 }
 
 /** A response on which a guard may say no by itself; unattached until something is to be written. */
-export function prepareResponse(request: IncomingMessage, platform: Platform): ServerResponse {
-  return adoptResponse(request, new ServerResponse(request), platform);
+export function prepareResponse(request: IncomingMessage, { response: base }: Platform): ServerResponse {
+  if (base === undefined) return new ServerResponse(request);
+  // Made with the platform's prototype: a change of prototypes behind it would slow down everything that it is asked.
+  const response = Reflect.construct(ServerResponse, [request], responseOn(base));
+  (request as PreparedRequest)[RESPONSE] = new WeakRef(response);
+  return response;
 }
 
 /** Makes of any response to a prepared request what guards of the platform expect of theirs. */
@@ -153,4 +157,13 @@ export function adoptResponse(
   Object.setPrototypeOf(response, platform.response);
   (request as PreparedRequest)[RESPONSE] = new WeakRef(response);
   return response;
+}
+
+function responseOn(base: object): new () => object {
+  const known = classes.get(base);
+  if (known !== undefined) return known;
+  const made: ClassOn = class {};
+  Object.setPrototypeOf(made.prototype, base);
+  classes.set(base, made);
+  return made;
 }

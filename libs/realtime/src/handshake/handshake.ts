@@ -4,6 +4,7 @@ import type { Connection } from '../connections/connection.js';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import type { Session } from '../connections/session.js';
 import { within } from '../deadline.js';
+import { Deadlines } from '../deadlines.js';
 import { Refusal } from '../refusal.js';
 import type { UserPlaces } from '../sessions/user-places.js';
 import type { HandshakeRequest } from './authenticator.js';
@@ -14,7 +15,7 @@ import { blocked, unauthenticated } from './refusals.js';
 import { clearIdentity, sessionOf } from './request-identity.js';
 import type { SessionAuthentication } from './session-authentication.js';
 import type { SessionGuard } from './session.guard.js';
-import { Turns } from './turns.js';
+import { type Turn, Turns } from './turns.js';
 
 const TOTAL_MS = 10_000;
 /** More would be in each other's way: the rest waits in line. With an authenticator that takes 100 ms it is still 5,000 a second. */
@@ -64,6 +65,7 @@ export interface HandshakeOptions {
 export class Handshake {
   readonly #options: HandshakeOptions;
   readonly #turns = new Turns(AT_ONCE);
+  readonly #deadlines = new Deadlines(TOTAL_MS);
 
   constructor(options: HandshakeOptions) {
     this.#options = options;
@@ -75,7 +77,11 @@ export class Handshake {
     const noRoom = this.#capacity();
     if (noRoom !== undefined) return noRoom;
     const place = this.#options.admission.hold();
-    return this.#inTurn(attempt).finally(() => place.release());
+    try {
+      return await this.#inTurn(attempt);
+    } finally {
+      place.release();
+    }
   }
 
   /**
@@ -148,15 +154,20 @@ export class Handshake {
   }
 
   async #inTurn(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
-    const startedAt = performance.now();
-    const turn = await this.#turns.take(TOTAL_MS);
-    // Nobody is there any more whom an answer could reach.
-    if (turn === undefined || attempt.request.socket.destroyed) {
-      turn?.end();
-      return tookTooLong();
+    const turn = this.#turns.take();
+    try {
+      return await this.#deadlines.within(this.#stepsIn(turn, attempt), tookTooLong);
+    } finally {
+      turn.end();
     }
-    const restMs = TOTAL_MS - (performance.now() - startedAt);
-    return within(restMs, this.#steps(attempt), tookTooLong).finally(() => turn.end());
+  }
+
+  async #stepsIn({ come }: Turn, attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
+    const startedAt = performance.now();
+    if (come !== undefined) await come;
+    // Nobody is there any more whom an answer could reach.
+    const isOver = attempt.request.socket.destroyed || performance.now() - startedAt >= TOTAL_MS;
+    return isOver ? tookTooLong() : this.#steps(attempt);
   }
 
   async #steps(attempt: HandshakeAttempt): Promise<Admitted | Refusal> {

@@ -1,14 +1,14 @@
-import { within } from '../deadline.js';
-
-/** Leave to go on. */
+/** Leave to go on, or a place in the line for it. */
 export interface Turn {
-  /** Once. */
-  readonly end: () => void;
+  /** Resolves once it has come; undefined where that is so at once. */
+  readonly come: Promise<void> | undefined;
+  /** Gives it back, or leaves the line. Once. */
+  end(): void;
 }
 
 interface Waiter {
-  readonly begin: (turn: Turn) => void;
-  hasLeft: boolean;
+  readonly begin: () => void;
+  state: 'waits' | 'begun' | 'left';
 }
 
 /**
@@ -17,33 +17,39 @@ interface Waiter {
  */
 export class Turns {
   readonly #waiting: Waiter[] = [];
+  readonly #atOnce: Turn = { come: undefined, end: () => this.#ended() };
   #free: number;
 
   constructor(atOnce: number) {
     this.#free = atOnce;
   }
 
-  /** Resolves with a turn; with undefined for who waited so long. */
-  async take(ms: number): Promise<Turn | undefined> {
-    if (this.#free > 0) return this.#begin();
-    const { promise, resolve } = Promise.withResolvers<Turn>();
-    const waiter: Waiter = { begin: resolve, hasLeft: false };
-    this.#waiting.push(waiter);
-    return within(ms, promise, () => {
-      waiter.hasLeft = true;
-      return undefined;
-    });
+  take(): Turn {
+    if (this.#free === 0) return this.#wait();
+    this.#free -= 1;
+    return this.#atOnce;
   }
 
-  #begin(): Turn {
-    this.#free -= 1;
-    return { end: () => this.#ended() };
+  #wait(): Turn {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiter: Waiter = { begin: resolve, state: 'waits' };
+    this.#waiting.push(waiter);
+    return { come: promise, end: () => this.#leave(waiter) };
+  }
+
+  #leave(waiter: Waiter): void {
+    if (waiter.state === 'begun') this.#ended();
+    waiter.state = 'left';
   }
 
   #ended(): void {
-    this.#free += 1;
     let next = this.#waiting.shift();
-    while (next?.hasLeft === true) next = this.#waiting.shift();
-    next?.begin(this.#begin());
+    while (next?.state === 'left') next = this.#waiting.shift();
+    if (next === undefined) {
+      this.#free += 1;
+      return;
+    }
+    next.state = 'begun';
+    next.begin();
   }
 }

@@ -22,9 +22,13 @@ export function headerValues({ rawHeaders }: IncomingMessage, name: string): str
   const values: string[] = [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const value = rawHeaders[at + 1];
-    if (value !== undefined && rawHeaders[at]?.toLowerCase() === name) values.push(value);
+    if (value !== undefined && isNamed(rawHeaders[at], name)) values.push(value);
   }
   return values;
+}
+
+function isNamed(header: string | undefined, name: string): boolean {
+  return header?.length === name.length && header.toLowerCase() === name;
 }
 
 /** Every header with all its values, as Node's `headersDistinct`, on whatever has raw headers. */

@@ -24,6 +24,7 @@ export class MemoryFailureCounter extends FailureCounter {
   }
 
   async blockedForMs(address: string): Promise<number> {
+    if (!this.#addresses.has(address)) return 0;
     const state = await this.#limiter.get(address);
     return state && state.consumedPoints >= FAILURES ? Math.max(0, state.msBeforeNext) : 0;
   }
