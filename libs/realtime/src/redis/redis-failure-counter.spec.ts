@@ -41,6 +41,8 @@ describe('a Redis failure counter', () => {
   it('asks once for a crowd behind one address, and again when that fails', async () => {
     const [one, two] = [new RedisFailureCounter(client, 'c:'), new RedisFailureCounter(other, 'c:')];
     const looks = vi.spyOn(client, 'multi');
+    const crowd = Array.from({ length: 50 }, () => one.blockedForMs('203.0.113.9'));
+    expect(new Set(await Promise.all(crowd))).toEqual(new Set([0]));
     for (let n = 0; n < 50; n += 1) expect(await one.blockedForMs('203.0.113.9')).toBe(0);
     expect(looks).toHaveBeenCalledTimes(1);
     await fail(two, 99);

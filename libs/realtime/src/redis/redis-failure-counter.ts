@@ -10,7 +10,7 @@ const FAILURES = 100;
 const WINDOW_SECONDS = 60;
 const TIMEOUT_MS = 500;
 const AWAY_MS = 2_000;
-/** So long is somebody believed who was not blocked: a crowd behind one address asks once. */
+/** So long is somebody believed who was not blocked. */
 const CLEAR_MS = 1_000;
 const MAX_CLEAR = 10_000;
 
@@ -24,6 +24,8 @@ export class RedisFailureCounter extends FailureCounter {
   readonly #limiter: RLWrapperTimeouts;
   /** Addresses that were not blocked a moment ago. */
   readonly #clear = new RecentKeys({ lifeMs: CLEAR_MS, maxKeys: MAX_CLEAR });
+  /** Addresses that Redis is being asked about: a crowd behind one asks once. */
+  readonly #asked = new Map<string, Promise<number>>();
   #awayUntil = 0;
 
   constructor(client: RedisClient, prefix: string) {
@@ -41,6 +43,7 @@ export class RedisFailureCounter extends FailureCounter {
 
   async record(address: string): Promise<void> {
     this.#clear.forget(address);
+    this.#asked.delete(address);
     const counted = await this.#ask(() => this.#limiter.consume(address).then(isCounted, isTooMany));
     if (counted === undefined) await this.#insurance.record(address);
   }
@@ -50,6 +53,18 @@ export class RedisFailureCounter extends FailureCounter {
     const own = await this.#insurance.blockedForMs(address);
     if (own > 0) return own;
     if (this.#clear.get(address) !== undefined) return 0;
+    return this.#asked.get(address) ?? this.#askOnce(address);
+  }
+
+  #askOnce(address: string): Promise<number> {
+    const asked = this.#blockedElsewhereForMs(address).finally(() => {
+      if (this.#asked.get(address) === asked) this.#asked.delete(address);
+    });
+    this.#asked.set(address, asked);
+    return asked;
+  }
+
+  async #blockedElsewhereForMs(address: string): Promise<number> {
     const state = await this.#ask(() => this.#limiter.get(address));
     if (state && state.consumedPoints >= FAILURES) return Math.max(0, state.msBeforeNext);
     if (this.#clear.get(address) === undefined) this.#clear.add(address, undefined);

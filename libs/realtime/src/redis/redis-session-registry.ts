@@ -72,7 +72,7 @@ export class RedisSessionRegistry extends SessionRegistry {
     const replies = await this.#apply(lease, leaving);
     return {
       state: found.length === 0 ? 'swept' : replies.includes(undefined) ? 'refused' : 'more',
-      removed: replies.filter((reply) => reply?.[2] === 1).length,
+      removed: replies.filter((reply) => reply !== undefined && reply !== 0).length,
       events: replies.flatMap(eventsOf),
     };
   }
@@ -131,11 +131,14 @@ export class RedisSessionRegistry extends SessionRegistry {
     const replies = await this.#pipelined<ChangesReply>((pipelines) => {
       for (const call of calls) this.#commands.changes(pipelines, lease, call);
     });
-    const answers = new Map(
-      calls.flatMap((call, index) =>
-        call.map((change, place) => [change, answerAt(replies[index], place)] as const),
-      ),
-    );
+    const answers = new Map<Change, ChangeReply>();
+    for (const [index, call] of calls.entries()) {
+      const reply = replies[index];
+      for (const [place, change] of call.entries()) {
+        const answer = Array.isArray(reply) ? reply[place] : undefined;
+        if (answer !== undefined) answers.set(change, answer);
+      }
+    }
     return changes.map((change) => answers.get(change));
   }
 
@@ -156,19 +159,16 @@ function callsOf(changes: readonly Change[], apart: boolean): readonly (readonly
   );
 }
 
-function answerAt(reply: ChangesReply | undefined, place: number): ChangeReply | undefined {
-  const answer = reply?.[place];
-  return typeof answer === 'object' ? answer : undefined;
+function writtenOf(reply: ChangeReply | undefined): Written {
+  if (reply === undefined) return NOT_WRITTEN;
+  return Array.isArray(reply) ? { ok: true, events: eventsOf(reply), surplus: reply[1] } : NOTHING_TO_TELL;
 }
 
-function writtenOf(reply: ChangeReply | undefined): Written {
-  if (reply === undefined) return { ok: false };
-  const [, , rest] = reply;
-  return { ok: true, events: eventsOf(reply), surplus: Array.isArray(rest) ? rest : [] };
-}
+const NOT_WRITTEN: Written = { ok: false };
+const NOTHING_TO_TELL: Written = { ok: true, events: [], surplus: [] };
 
 function eventsOf(reply: ChangeReply | undefined): readonly SessionEvent[] {
-  return reply?.[1].map(eventOf) ?? [];
+  return Array.isArray(reply) ? reply[0].map(eventOf) : [];
 }
 
 function eventOf(text: string): SessionEvent {

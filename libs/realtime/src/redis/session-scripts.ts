@@ -2,10 +2,10 @@ import type { ChainableCommander } from 'ioredis';
 import { luaOf } from './lua-source.js';
 import type { RedisClient, Scripts } from './redis-client.js';
 
-/** 1, events, and surplus connections or whether the one that left was there. */
-export type ChangeReply = [1, string[], string[] | 0 | 1];
-/** `[0]`: the lease is over. Else of each change. */
-export type ChangesReply = [0] | ChangeReply[];
+/** What a change brought about; 1: nothing to tell. 0: what should leave was not there. */
+export type ChangeReply = 0 | 1 | [events: string[], surplus: string[]];
+/** 0: the lease is over. Else of each change. */
+export type ChangesReply = 0 | ChangeReply[];
 export type DueReply = [users: string[], events: string[]];
 export type RenewReply = [
   state: string,
