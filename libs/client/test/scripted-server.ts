@@ -41,6 +41,8 @@ export class ScriptedServer {
     this.#http = createServer((request, response) => this.#answer(request, response));
     this.#http.on('upgrade', (request, socket, head) => {
       this.upgrades.push(request);
+      // A client that gave up in between resets it.
+      socket.on('error', () => undefined);
       if (this.refusal) socket.end(`HTTP/1.1 ${this.refusal.status} No\r\nConnection: close\r\n\r\n`);
       else this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#accept(ws));
     });
