@@ -85,6 +85,10 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+async function turnsOfTheLoop(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise(setImmediate);
+}
+
 interface Setup extends Partial<HandshakeOptions> {
   readonly maxConnections?: number;
 }
@@ -106,6 +110,7 @@ function setUp({ maxConnections = 10, ...options }: Setup = {}) {
     authentication,
     registry,
     places: { hasRoom: async () => true },
+    accepted: () => 0,
     firstMessage: true,
     maxConnectionsPerUser: undefined,
     overflow: 'refuse',
@@ -203,10 +208,11 @@ describe('a handshake', () => {
     guards.verdict = () => new Promise((resolve) => letIn.push(() => resolve(undefined)));
     const admitted = pending.map((each) => handshake.admit(each));
     await vi.advanceTimersByTimeAsync(5_000);
+    await turnsOfTheLoop(20);
     expect([guards.ran, admission.pending]).toEqual([500, 502]);
     letIn[7]?.();
     await expect(admitted[7]).resolves.toHaveProperty('session');
-    await vi.advanceTimersByTimeAsync(0);
+    await turnsOfTheLoop(2);
     expect(guards.ran).toBe(501);
     await vi.advanceTimersByTimeAsync(5_000);
     await expect(admitted[501]).resolves.toMatchObject({ code: 'timeout', status: 408 });

@@ -50,6 +50,8 @@ export interface HandshakeOptions {
   readonly authentication: SessionAuthentication;
   readonly registry: ConnectionRegistry;
   readonly places: Pick<UserPlaces, 'hasRoom'>;
+  /** Connections that the node has accepted so far. */
+  readonly accepted: () => number;
   /** Whether a client without a credential may authenticate by its first message. */
   readonly firstMessage: boolean;
   /** Connections per user, on all nodes together; undefined: no limit. */
@@ -64,11 +66,12 @@ export interface HandshakeOptions {
  */
 export class Handshake {
   readonly #options: HandshakeOptions;
-  readonly #turns = new Turns(AT_ONCE);
+  readonly #turns: Turns;
   readonly #deadlines = new Deadlines(TOTAL_MS);
 
   constructor(options: HandshakeOptions) {
     this.#options = options;
+    this.#turns = new Turns({ atOnce: AT_ONCE, accepted: options.accepted });
   }
 
   /** Everything up to the upgrade, within 10 s in total. */
@@ -164,7 +167,7 @@ export class Handshake {
 
   async #stepsIn({ come }: Turn, attempt: HandshakeAttempt): Promise<Admitted | Refusal> {
     const startedAt = performance.now();
-    if (come !== undefined) await come;
+    await come;
     // Nobody is there any more whom an answer could reach.
     const isOver = attempt.request.socket.destroyed || performance.now() - startedAt >= TOTAL_MS;
     return isOver ? tookTooLong() : this.#steps(attempt);

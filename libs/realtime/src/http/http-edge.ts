@@ -40,8 +40,14 @@ export class HttpEdge {
   readonly #attached = new Map<Server, () => void>();
   readonly #answering = new WeakMap<object, number>();
   #unknownUpgrade: UpgradeHandler | undefined;
+  #accepted = 0;
 
   constructor(private readonly options: HttpEdgeOptions = {}) {}
+
+  /** Connections that its servers have accepted so far. */
+  get accepted(): number {
+    return this.#accepted;
+  }
 
   /** Serves a route; the returned function ends that. */
   add(route: Route): () => void {
@@ -69,7 +75,9 @@ export class HttpEdge {
       ownsUpgrade: (request) => this.#upgradeRoute(request) !== undefined,
     });
     const restore = deepenBacklog(server);
+    server.on('connection', this.#count);
     this.#attached.set(server, () => {
+      server.off('connection', this.#count);
       restore();
       release();
     });
@@ -80,6 +88,10 @@ export class HttpEdge {
     for (const release of this.#attached.values()) release();
     this.#attached.clear();
   }
+
+  readonly #count = (): void => {
+    this.#accepted += 1;
+  };
 
   #upgradeRoute(request: IncomingMessage): UpgradeRoute | undefined {
     for (const route of this.#upgrades) if (route.matches(request)) return route;

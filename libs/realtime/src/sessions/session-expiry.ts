@@ -7,7 +7,7 @@ const TICK_MS = 1_000;
 /** Closes connections with 4401 in the second in which their session ends. One timer for all of them. */
 export class SessionExpiry {
   readonly #bySecond = new Map<number, Set<Connection>>();
-  readonly #secondOf = new WeakMap<Connection, number>();
+  readonly #secondOf = new Map<Connection, number>();
   #timer: NodeJS.Timeout | undefined;
   #second = secondOf(Date.now());
 

@@ -20,6 +20,7 @@ import { SessionAuthentication } from '../handshake/session-authentication.js';
 import { SessionGuard } from '../handshake/session.guard.js';
 import { TicketStore } from '../handshake/ticket-store.js';
 import { Tickets } from '../handshake/tickets.js';
+import { HttpEdge } from '../http/http-edge.js';
 import { RealtimeMetrics } from '../metrics/meter.js';
 import { limitsOf, REALTIME_OPTIONS, type RealtimeOptions } from '../realtime.options.js';
 import { Sessions } from '../sessions/sessions.js';
@@ -80,6 +81,7 @@ export const HANDSHAKE: readonly Provider[] = [
       SessionGuard,
       ConnectionRegistry,
       Sessions,
+      HttpEdge,
     ],
     useFactory: handshake,
   },
@@ -116,6 +118,7 @@ function handshake(
   sessionGuard: SessionGuard,
   registry: ConnectionRegistry,
   { places }: Sessions,
+  edge: HttpEdge,
 ): Handshake {
   const { maxConnectionsPerUser, userOverflow } = limitsOf(options);
   const { auth } = options;
@@ -127,6 +130,7 @@ function handshake(
     sessionGuard,
     registry,
     places,
+    accepted: () => edge.accepted,
     firstMessage: auth.firstMessage ?? 'jwt' in auth,
     maxConnectionsPerUser,
     overflow: userOverflow,
