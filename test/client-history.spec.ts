@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
 import { RealtimeService } from '@aerie/realtime';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -16,17 +17,22 @@ describe('the SDK on channels with a history', () => {
   const clients = new Clients();
   let redis: RedisServer;
   let app: NestApp;
+  let other: NestApp;
   let network: TcpProxy;
 
   beforeAll(async () => {
     redis = await startRedis();
-    app = await startHistoryApp({ redisUrl: redis.url });
+    const nodes = { redisUrl: redis.url, prefix: `spec-${randomUUID()}:` };
+    [app, other] = await Promise.all([startHistoryApp(nodes), startHistoryApp(nodes)]);
     network = await startTcpProxy(app.port);
   });
-  afterEach(() => clients.closeAll());
+  afterEach(() => {
+    clients.closeAll();
+    network.setTarget(app.port);
+  });
   afterAll(async () => {
     await network.close();
-    await app.close();
+    await Promise.all([app.close(), other.close()]);
     await redis.stop();
   });
 
@@ -102,4 +108,99 @@ describe('the SDK on channels with a history', () => {
     );
     admin.disconnect();
   });
+
+  it('is read by `for await`, everything once and in order, over lost connections and on another node', async () => {
+    const client = await open();
+    const channel = client.channel('room:read');
+    const seen: unknown[] = [];
+    const reading = (async () => {
+      for await (const { event, data } of channel) {
+        seen.push(data);
+        if (event === 'say' && data === 21) return;
+      }
+    })();
+    await vi.waitFor(() => expect(channel.state).toMatchObject({ status: 'subscribed' }), WAIT);
+    for (let n = 0; n < 21; n += 7) {
+      await publish('room:read', n + 1, n + 2);
+      network.setMode('cut');
+      await when(client, 'waiting');
+      await publish('room:read', n + 3, n + 7);
+      network.setTarget(n === 0 ? other.port : app.port);
+      network.setMode('pass');
+      await when(client, 'open');
+    }
+    await reading;
+    expect(seen).toEqual(countFrom(1, 21));
+    // Who breaks off reads no more, and is subscribed still.
+    expect(channel.state.status).toBe('subscribed');
+  });
+
+  it('gives each of two readers everything, whenever they read', async () => {
+    const client = await open();
+    const channel = client.channel('room:readers');
+    const readers = [channel.publications(), channel.publications()];
+    const first = readers.map((reader) => reader.next());
+    await channel.subscribe();
+    await publish('room:readers', 1, 3);
+    expect((await Promise.all(first)).map(({ value }) => value?.data)).toEqual([1, 1]);
+    for (const reader of readers)
+      expect([(await reader.next()).value?.data, (await reader.next()).value?.data]).toEqual([2, 3]);
+    await channel.unsubscribe();
+    for (const reader of readers) expect(await reader.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('has pages of its history, behind `after` and without a subscription, over a lost connection', async () => {
+    await publish('room:pages', 1, 10);
+    const client = await open();
+    const channel = client.channel('room:pages');
+    const newest = await channel.history({ limit: 3 });
+    expect(newest).toMatchObject({ channel: 'room:pages', offset: 10, epoch: expect.any(String) as string });
+    expect(newest.publications.map(({ data }) => data)).toEqual([8, 9, 10]);
+
+    const first = await channel.history({ after: 0, limit: 4 });
+    network.setMode('cut');
+    await when(client, 'waiting');
+    const asked = channel.history({ after: 4, limit: 4 });
+    await publish('room:pages', 11, 11);
+    network.setTarget(other.port);
+    network.setMode('pass');
+    const last = await channel.history({ after: 8, limit: 4 });
+    const pages = [first, await asked, last];
+    expect(pages.map(({ publications }) => publications.map(({ data }) => data))).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 7, 8],
+      [9, 10, 11],
+    ]);
+    expect(pages.map(({ offset }) => offset)).toEqual([10, 11, 11]);
+    expect(channel.state).toEqual({ status: 'idle' });
+  });
+
+  it('has no more of its history than the channel keeps', async () => {
+    await publish('room:trimmed', 1, 120);
+    const client = await open();
+    const { offset, publications } = await client.channel('room:trimmed').history({ after: 0, limit: 10 });
+    expect(offset).toBe(120);
+    expect(publications.map((publication) => publication.offset)).toEqual(countFrom(21, 10));
+  });
+
+  it('refuses history and reading of a channel that is forbidden or does not exist, and says which has none', async () => {
+    const client = await open();
+    for (const name of ['secret:1', 'nobody:1']) {
+      const channel = client.channel(name);
+      await expect(channel.history()).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(channel.publications().next()).rejects.toMatchObject({ code: 'forbidden' });
+    }
+    const plain = client.channel('plain:1');
+    await expect(plain.history()).rejects.toMatchObject({ code: 'not_found' });
+    await expect(plain.history({ limit: 101 })).rejects.toMatchObject({ code: 'invalid' });
+    const reader = plain.publications();
+    const next = reader.next();
+    await plain.subscribe();
+    expect(await app.get(RealtimeService).channel('plain:1').publish('say', 7)).toMatchObject({ ok: true });
+    expect((await next).value).toMatchObject({ event: 'say', data: 7 });
+  });
 });
+
+function countFrom(first: number, count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => first + index);
+}
