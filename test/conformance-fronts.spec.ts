@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { type ConformanceTarget, type Rule, RULES, runConformance } from '@aerie/realtime/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startHandlers, startWholeGateway } from './support/conformance-targets.js';
+import { startHandlers, startWholeGateway, wholeTarget } from './support/conformance-targets.js';
 import { FrameFront } from './support/frame-front.js';
 import { FRAME_FAULTS } from './support/frame-faults.js';
 import type { FrontFault } from './support/front-fault.js';
@@ -23,10 +23,10 @@ describe('the conformance suite, on a good server behind one', () => {
   let whole: ConformanceTarget;
   let handlers: ConformanceTarget;
   beforeAll(async () => {
-    [{ gateway, target: whole }, { app, target: handlers }] = await Promise.all([
-      startWholeGateway(),
-      startHandlers(),
-    ]);
+    const [started, others] = await Promise.all([startWholeGateway(), startHandlers()]);
+    ({ gateway } = started);
+    whole = wholeTarget(gateway.port, started.grpcPort);
+    ({ app, target: handlers } = others);
   });
   afterAll(() => Promise.all([gateway.stop(), app.close()]));
 

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { type ConformanceTarget, describeConformance, type Rule, RULES } from '@aerie/realtime/testing';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { startHandlers, startWholeGateway } from './support/conformance-targets.js';
+import { startHandlers, startWholeGateway, wholeTarget } from './support/conformance-targets.js';
 import type { RunningGateway } from './support/gateway.js';
 import type { NestApp } from './support/nest-app.js';
 
@@ -14,7 +14,9 @@ describe('the standalone gateway', () => {
   let gateway: RunningGateway;
   let target: ConformanceTarget;
   beforeAll(async () => {
-    ({ gateway, target } = await startWholeGateway());
+    const started = await startWholeGateway();
+    ({ gateway } = started);
+    target = wholeTarget(gateway.port, started.grpcPort);
   });
   afterAll(() => gateway.stop());
 

@@ -22,28 +22,32 @@ const CHANNELS = {
 const SLOW_MS = 500;
 const tokens = [tokenFor('ann'), tokenFor('bob')] as const;
 
-/** A gateway that has everything but handlers of its own. */
-export async function startWholeGateway(): Promise<{
-  readonly gateway: RunningGateway;
-  readonly target: ConformanceTarget;
-}> {
+/** A gateway that has everything but handlers of its own, and where its gRPC is. */
+export async function startWholeGateway(
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly gateway: RunningGateway; readonly grpcPort: number }> {
   const grpcPort = await freePort();
   const gateway = await startGateway({
     CHANNELS: JSON.stringify(CHANNELS),
     COMPRESSION: 'true',
     GRPC_PORT: String(grpcPort),
     HEARTBEAT_INTERVAL_MS: '2000',
+    ...env,
   });
-  const target = {
-    url: gateway.ws(),
+  return { gateway, grpcPort };
+}
+
+/** Such a gateway, or what stands before some of them, on these ports of 127.0.0.1. */
+export function wholeTarget(port: number, grpcPort: number): ConformanceTarget {
+  return {
+    url: `ws://127.0.0.1:${port}/ws`,
     tokens,
     channel: 'room:*',
     plainChannel: 'plain:*',
     forbiddenChannel: 'secret:1',
     grpcUrl: `http://127.0.0.1:${grpcPort}`,
-    api: { url: `${gateway.url}/api`, key: API_KEY },
+    api: { url: `http://127.0.0.1:${port}/api`, key: API_KEY },
   };
-  return { gateway, target };
 }
 
 @WebSocketGateway({ path: '/ws' })

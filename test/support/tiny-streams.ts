@@ -217,11 +217,8 @@ export class TinyStreams {
   }
 
   #streaming(user: string, response: ServerResponse): Peer {
-    const { 'x-accel-buffering': asked, ...rest } = HEADERS;
-    response.writeHead(
-      200,
-      this.#is('lets proxies collect') ? rest : { ...rest, 'x-accel-buffering': asked },
-    );
+    const { 'content-type': type } = HEADERS;
+    response.writeHead(200, this.#is('lets proxies collect') ? { 'content-type': type } : HEADERS);
     const channels = new Set<string>();
     const id = randomUUID();
     const timer = setInterval(() => this.#is('has no heartbeat') || response.write(':\n\n'), HEARTBEAT_MS);

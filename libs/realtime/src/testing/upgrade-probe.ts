@@ -23,6 +23,8 @@ export interface ProbeOptions {
 
 const DEFAULT_TIMEOUT_MS = 15_000;
 const END_OF_HEADERS = '\r\n\r\n';
+const CHUNKED = /^transfer-encoding: *chunked/im;
+const LAST_CHUNK = '0\r\n\r\n';
 
 /**
  * Asks for an upgrade over a bare socket and tells what a WebSocket client hides: status, headers and body of the answer.
@@ -37,7 +39,7 @@ export async function probeUpgrade(url: string, options: ProbeOptions = {}): Pro
   try {
     for await (const chunk of socket) {
       received += (chunk as Buffer).toString('latin1');
-      if (received.startsWith('HTTP/1.1 101') && received.includes(END_OF_HEADERS)) break;
+      if (isWhole(received)) break;
     }
   } finally {
     socket.destroy();
@@ -70,11 +72,25 @@ export function upgradeRequest(target: string, host: string, options: ProbeOptio
   return [`${method} ${target} HTTP/1.1`, ...lines, '', ''].join('\r\n');
 }
 
+// A proxy may keep the connection: then the answer says by itself where it ends.
+function isWhole(received: string): boolean {
+  const end = received.indexOf(END_OF_HEADERS);
+  if (end < 0) return false;
+  const head = received.slice(0, end);
+  const body = received.slice(end + END_OF_HEADERS.length);
+  if (/^HTTP\/1\.1 (101|204|304)/.test(head)) return true;
+  if (CHUNKED.test(head)) return body.endsWith(LAST_CHUNK);
+  const length = /^content-length: *(\d+)/im.exec(head)?.[1];
+  return length !== undefined && body.length >= Number(length);
+}
+
 function parseAnswer(received: string): UpgradeAnswer {
   const [head = '', ...rest] = received.split(END_OF_HEADERS);
   const [statusLine = '', ...lines] = head.split('\r\n');
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(statusLine)?.[1]);
   if (Number.isNaN(status)) throw new Error('the socket ended without an HTTP answer');
+  const sent = rest.join(END_OF_HEADERS);
+  const body = CHUNKED.test(head) ? withoutChunks(sent) : sent;
   const headers: Record<string, string> = {};
   for (const line of lines) {
     const colon = line.indexOf(':');
@@ -82,7 +98,19 @@ function parseAnswer(received: string): UpgradeAnswer {
     const value = line.slice(colon + 1).trim();
     headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
   }
-  return { status, headers, body: status === 101 ? '' : parseBody(rest.join(END_OF_HEADERS)) };
+  return { status, headers, body: status === 101 ? '' : parseBody(body) };
+}
+
+function withoutChunks(body: string): string {
+  let text = '';
+  for (let rest = body; rest !== '';) {
+    const [line = ''] = rest.split('\r\n', 1);
+    const from = line.length + 2;
+    const size = Number.parseInt(line, 16);
+    text += rest.slice(from, from + size);
+    rest = size > 0 ? rest.slice(from + size + 2) : '';
+  }
+  return text;
 }
 
 function parseBody(text: string): unknown {
