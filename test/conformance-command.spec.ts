@@ -50,6 +50,15 @@ describe('aerie-conformance', () => {
     });
   });
 
+  it('tests gRPC where it is told the address', async () => {
+    const only = ['--only', 'grpc.welcome', '--only', 'grpc.publish'];
+    const { code, said } = await run([good.url, '--grpc-url', good.grpcUrl, ...only], TOKENS);
+    expect(code).toBe(0);
+    expect(said).toContain(
+      'ok              grpc.welcome\nnot applicable  grpc.publish: needs the server API\n',
+    );
+  });
+
   it('exits with 1 where one does not hold, and says why', async () => {
     const tokens = ['--token', 'ann', '--token', 'bob'];
     const { code, said } = await run([

@@ -1,4 +1,4 @@
-import { type Rule, RULES } from '@aerie/realtime/testing';
+import { RULES } from '@aerie/realtime/testing';
 import type { Fault } from './tiny-server.js';
 
 /** What the tiny server has of the protocol. */
@@ -106,6 +106,7 @@ const PAGE_FAULTS: readonly FaultFound[] = [
   ['tags every page', ['events.more']],
   ['lets anybody keep pages', ['events.private']],
   ['lets everybody in', ['events.refused']],
+  ['has no proofs', ['events.proof']],
   ['takes any origin', ['events.origin']],
   ['tells what exists', ['events.forbidden']],
   ['takes any query', ['events.invalid']],
@@ -163,6 +164,7 @@ export const PARTS: readonly {
   { part: 'short polling', rules: rulesOver('short-polling'), faults: PAGE_FAULTS },
 ];
 
-function rulesOver(...transports: readonly Rule['over'][]): readonly string[] {
-  return RULES.filter(({ over }) => over !== undefined && transports.includes(over)).map(({ name }) => name);
+/** Rules that are about one of these transports before any other. */
+function rulesOver(...transports: readonly string[]): readonly string[] {
+  return RULES.filter(({ over = [] }) => transports.includes([over].flat()[0] ?? '')).map(({ name }) => name);
 }

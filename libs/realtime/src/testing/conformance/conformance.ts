@@ -37,7 +37,7 @@ export async function runRule(rule: Rule, target: ConformanceTarget): Promise<Ve
   const missing = notApplicable(rule, target);
   if (missing !== undefined) return verdict('not-applicable', missing);
   using trial = new Trial(target);
-  const lack = rule.over === undefined ? undefined : await lackOf(rule.over, trial);
+  const lack = await lackOf(rule.over ?? [], trial);
   if (lack !== undefined) return verdict('not-applicable', lack);
   try {
     await within(limitOf(rule), rule.run(trial), 'no end');

@@ -10,8 +10,8 @@ export interface Rule {
   readonly says: string;
   /** What it takes beside a URL and two tokens. */
   readonly needs?: readonly Need[];
-  /** Which way of talking it is about, where a server may lack that. */
-  readonly over?: OptionalTransport;
+  /** Which ways of talking it is about, where a server may lack them. */
+  readonly over?: OptionalTransport | readonly OptionalTransport[];
   /** How long it may take, where it waits for what comes only now and then. Milliseconds, default 30,000. */
   readonly limitMs?: number;
   /** Rejects, saying why, where the server doesn't keep it. */

@@ -27,8 +27,16 @@ type Lacks = Map<OptionalTransport, Promise<string | undefined>>;
 /** Asked once: what is refused on purpose is enough for a server that counts failures. */
 const known = new WeakMap<ConformanceTarget, Lacks>();
 
-/** What a server lacks for a transport; undefined where it has it, or where that is not to be found out. */
-export function lackOf(transport: OptionalTransport, trial: Trial): Promise<string | undefined> {
+/** What a server lacks of some transports; undefined where it has them, or where that is not to be found out. */
+export async function lackOf(
+  transports: OptionalTransport | readonly OptionalTransport[],
+  trial: Trial,
+): Promise<string | undefined> {
+  const lacks = await Promise.all([transports].flat().map((transport) => lackOfOne(transport, trial)));
+  return lacks.find((lack) => lack !== undefined);
+}
+
+function lackOfOne(transport: OptionalTransport, trial: Trial): Promise<string | undefined> {
   const lacks: Lacks = known.get(trial.target) ?? new Map();
   known.set(trial.target, lacks);
   const lack = lacks.get(transport) ?? FOUND[transport](trial).catch(() => undefined);

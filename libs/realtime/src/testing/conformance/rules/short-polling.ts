@@ -102,6 +102,17 @@ export const shortPollingRules: readonly Rule[] = [
     },
   },
   {
+    name: 'events.proof',
+    says: 'Aerie-Resume with what $welcome said over HTTP stands for the credential',
+    over: [over, 'sse'],
+    run: async (trial) => {
+      const { resume } = await (await trial.http.stream({ token: trial.token(0) })).welcome();
+      const headers = { 'aerie-resume': String(resume) };
+      const { status } = await trial.http.ask('events', { query: { channel: trial.channel() }, headers });
+      equal(status, 200, 'the status');
+    },
+  },
+  {
     name: 'events.origin',
     says: 'an Origin that is not allowed is refused with 403',
     over,
