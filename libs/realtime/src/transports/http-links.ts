@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { ConnectionRegistry } from '../connections/connection-registry.js';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
@@ -9,7 +8,7 @@ import type { HttpLink } from './http-link.js';
 
 /** A connection that was opened on another node a moment ago may not be known here yet. Waits before each look. */
 const LOOKS_MS = [0, 100, 300, 600];
-/** Nor is one while the nodes write anew who is connected. */
+/** Nor is any while Redis is away, or the nodes write anew what it lost: sooner a client would open another one again and again. */
 const LATER_LOOKS_MS = [1_000, 1_000, 1_000, 1_000, 1_000];
 
 const Question = z.object({ connection: z.string(), user: z.string(), data: z.unknown() });
@@ -95,26 +94,30 @@ export class HttpLinks {
     const own = this.#byId.get(connection);
     if (own !== undefined)
       return own.connection.session.user === user ? this.#options.sessions.node : foreign();
-    try {
-      const soon = await this.#look(user, connection, LOOKS_MS);
-      if (soon !== undefined) return soon;
-      if (await this.#options.sessions.knowsEverybody()) return sessionGone();
-      return (await this.#look(user, connection, LATER_LOOKS_MS)) ?? notKnown();
-    } catch (error) {
-      if (!(error instanceof BackplaneUnavailable)) throw error;
-      return notKnown();
-    }
+    const soon = await this.#look(user, connection, LOOKS_MS);
+    if (soon !== undefined) return soon;
+    const { sessions } = this.#options;
+    if (await sessions.knowsEverybody().catch(whereAway(false))) return sessionGone();
+    return (await this.#look(user, connection, LATER_LOOKS_MS)) ?? notKnown();
   }
 
   async #look(user: string, connection: string, waitsMs: readonly number[]): Promise<string | undefined> {
     for (const waitMs of waitsMs) {
-      if (waitMs > 0) await sleep(waitMs);
-      const known = await this.#options.sessions.connectionsOf(user);
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const known = await this.#options.sessions.connectionsOf(user).catch(whereAway([]));
       const found = known.find(({ id }) => id === connection);
       if (found !== undefined) return found.node;
     }
     return undefined;
   }
+}
+
+/** What stands for an answer while Redis gives none. */
+function whereAway<Answer>(answer: Answer): (error: unknown) => Answer {
+  return (error) => {
+    if (error instanceof BackplaneUnavailable) return answer;
+    throw error;
+  };
 }
 
 function notKnown(): Refusal {
