@@ -3,31 +3,20 @@ import { RealtimeError, type RealtimeClient, type RealtimeOptions } from '@aerie
 import { fallbacks, longPolling, sse } from '@aerie/client/fallbacks';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Clients, type Events, when } from './support/clients.js';
-import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { type RunningGateway, tokenFor } from './support/gateway.js';
+import { GatewayPair } from './support/gateway-pair.js';
 import { HttpFront } from './support/http-front.js';
-import { type RedisServer, startRedis } from './support/redis-server.js';
 
-const CHANNELS = JSON.stringify({
-  channels: [
-    {
-      pattern: 'room:{id}',
-      subscribe: 'authenticated',
-      publish: 'authenticated',
-      history: { size: 1_000, ttlMs: 60_000 },
-    },
-  ],
-});
 const WAIT = { timeout: 20_000 };
 const clients = new Clients();
-let redis: RedisServer;
+let pair: GatewayPair;
 let first: RunningGateway;
 let second: RunningGateway;
 let front: HttpFront;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  const env = { REDIS_URL: redis.url, CHANNELS, HEARTBEAT_INTERVAL_MS: '1000', HEARTBEAT_TIMEOUT_MS: '2000' };
-  [first, second] = await Promise.all([startGateway(env), startGateway(env)]);
+  pair = await GatewayPair.start({ HEARTBEAT_INTERVAL_MS: '1000', HEARTBEAT_TIMEOUT_MS: '2000' });
+  ({ first, second } = pair);
   front = await HttpFront.start(first.port);
 });
 afterEach(() => {
@@ -39,8 +28,7 @@ afterEach(() => {
 });
 afterAll(async () => {
   await front?.stop();
-  await Promise.all([first?.stop(), second?.stop()]);
-  await redis?.stop();
+  await pair?.stop();
 });
 
 function memory(): Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> {

@@ -5,45 +5,28 @@ import { WebSocketGateway } from '@nestjs/websockets';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Certificate, makeCertificate } from './support/certificate.js';
 import { freePort } from './support/free-port.js';
-import { API_KEY, type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { API_KEY, tokenFor } from './support/gateway.js';
+import { GatewayPair, type PairedGateway } from './support/gateway-pair.js';
 import { GrpcConnection, type GrpcConnectionOptions, metadata, reply, stub } from './support/grpc-client.js';
 import { startNestApp } from './support/nest-app.js';
 import { type Nginx, startNginx } from './support/nginx.js';
-import { type RedisServer, startRedis } from './support/redis-server.js';
 
-const CHANNELS = JSON.stringify({
-  channels: [
-    {
-      pattern: 'room:{id}',
-      subscribe: 'authenticated',
-      publish: 'authenticated',
-      history: { size: 1_000, ttlMs: 60_000 },
-    },
-  ],
-});
 const WAIT = { timeout: 15_000 };
 const READ_TIMEOUT_S = 2;
 /** More than nginx lets a body have by default. */
 const MUCH = { messages: 40, bytes: 60_000 };
 
-interface GrpcGateway extends RunningGateway {
-  readonly grpcPort: number;
-}
-
 const certificate: Certificate = makeCertificate();
 const trusting = credentials.createSsl(Buffer.from(certificate.cert));
-let redis: RedisServer;
-let first: GrpcGateway;
-let second: GrpcGateway;
+let pair: GatewayPair;
+let first: PairedGateway;
+let second: PairedGateway;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  [first, second] = await Promise.all([start(), start()]);
+  pair = await GatewayPair.start({ HEARTBEAT_INTERVAL_MS: '1000', HEARTBEAT_TIMEOUT_MS: '2000' });
+  ({ first, second } = pair);
 });
-afterAll(async () => {
-  await Promise.all([first?.stop(), second?.stop()]);
-  await redis?.stop();
-});
+afterAll(() => pair?.stop());
 
 describe('gRPC through nginx', () => {
   let proxied: Proxied;
@@ -101,38 +84,38 @@ describe('gRPC through nginx', () => {
   });
 
   it('tells the gateway that a client has gone: its deadline, its cancelled call', async () => {
-    await vi.waitFor(async () => expect(await connections()).toBe(0), WAIT);
+    await vi.waitFor(async () => expect(await pair.connections()).toBe(0), WAIT);
     const fay = connect(proxied.plain, 'fay', { deadlineMs: 1_500 });
     const gus = connect(proxied.plain, 'gus');
     await Promise.all([fay, gus].map((one) => one.event('$welcome')));
-    expect(await connections()).toBe(2);
+    expect(await pair.connections()).toBe(2);
     gus.cut();
     expect(await fay.ended()).toMatchObject({ code: STATUS.DEADLINE_EXCEEDED });
-    await vi.waitFor(async () => expect(await connections()).toBe(0), WAIT);
+    await vi.waitFor(async () => expect(await pair.connections()).toBe(0), WAIT);
   });
 });
 
 it('a gRPC client goes on at another gateway without loss when its own is killed behind nginx', async () => {
-  const dying = await start();
+  const dying = await pair.startAnother();
   onTestFinished(() => dying.stop());
   const { nginx, plain } = await proxy(dying, second);
   onTestFinished(() => nginx.stop());
   const { node } = (await dying.api('info')) as { node: string };
   const before = await onNode(node, plain);
   const { epoch } = (await before.ask('$subscribe', { channel: 'room:k' })) as { epoch: string };
-  await publish('room:k', 1, 2);
+  await pair.publish('room:k', 1, 2);
   await vi.waitFor(() => expect(before.dataOf('count')).toEqual([1, 2]), WAIT);
   await dying.stop();
   expect((await before.ended()).code).not.toBe(STATUS.OK);
   expect(before.dataOf('$close')).toEqual([]);
-  await publish('room:k', 3);
+  await pair.publish('room:k', 3);
   const after = connect(plain, 'hal');
   const position = { epoch, offset: 2 };
   expect(await after.ask('$subscribe', { channel: 'room:k', position })).toMatchObject({
     recovered: true,
     publications: [{ data: 3 }],
   });
-  await publish('room:k', 4);
+  await pair.publish('room:k', 4);
   await vi.waitFor(() => expect(after.dataOf('count')).toEqual([4]), WAIT);
 });
 
@@ -161,7 +144,7 @@ interface Proxied {
   readonly tls: string;
 }
 
-async function proxy(...gateways: readonly GrpcGateway[]): Promise<Proxied> {
+async function proxy(...gateways: readonly PairedGateway[]): Promise<Proxied> {
   const [port, tlsPort] = [await freePort(), await freePort()];
   const upstreams = gateways.map(({ grpcPort }) => grpcPort);
   const grpc = { upstreams, port, tlsPort, certificate, readTimeoutS: READ_TIMEOUT_S };
@@ -171,14 +154,6 @@ async function proxy(...gateways: readonly GrpcGateway[]): Promise<Proxied> {
     grpc,
   );
   return { nginx, plain: `localhost:${port}`, tls: `localhost:${tlsPort}` };
-}
-
-async function start(): Promise<GrpcGateway> {
-  const grpcPort = await freePort();
-  const heartbeat = { HEARTBEAT_INTERVAL_MS: '1000', HEARTBEAT_TIMEOUT_MS: '2000' };
-  const env = { REDIS_URL: redis.url, CHANNELS, TRUST_PROXY: '127.0.0.1', ...heartbeat };
-  const gateway = await startGateway({ ...env, GRPC_PORT: String(grpcPort) });
-  return Object.assign(gateway, { grpcPort });
 }
 
 /** Without a user: with a credential that is none. It ends with the test. */
@@ -196,12 +171,4 @@ async function onNode(node: string, address: string): Promise<GrpcConnection> {
     const { data } = await connection.event('$welcome');
     if ((JSON.parse(data as string) as { node: string }).node === node) return connection;
   }
-}
-
-async function publish(channel: string, ...data: unknown[]): Promise<void> {
-  for (const datum of data) await second.api('publish', { channel, event: 'count', data: datum });
-}
-
-async function connections(): Promise<number> {
-  return (await first.connections()) + (await second.connections());
 }

@@ -3,20 +3,10 @@ import type { RealtimeClient, RealtimeOptions } from '@aerie/client';
 import { fallbacks, longPolling, sse } from '@aerie/client/fallbacks';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Clients, type Events } from './support/clients.js';
-import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { type RunningGateway, tokenFor } from './support/gateway.js';
+import { GatewayPair } from './support/gateway-pair.js';
 import { type Nginx, type NginxConfiguration, startNginx } from './support/nginx.js';
-import { type RedisServer, startRedis } from './support/redis-server.js';
 
-const CHANNELS = JSON.stringify({
-  channels: [
-    {
-      pattern: 'room:{id}',
-      subscribe: 'authenticated',
-      publish: 'authenticated',
-      history: { size: 1_000, ttlMs: 60_000 },
-    },
-  ],
-});
 const WAIT = { timeout: 20_000 };
 /** None of them lets a WebSocket through. */
 const CONFIGURATIONS = ['closed', 'bare'] as const satisfies readonly NginxConfiguration[];
@@ -24,22 +14,21 @@ const FALLBACKS = [sse(), longPolling()];
 const BATCH_BYTES = 256 * 1_024;
 
 const clients = new Clients();
-let redis: RedisServer;
+let pair: GatewayPair;
 let first: RunningGateway;
 let second: RunningGateway;
 const proxies = new Map<NginxConfiguration, Nginx>();
 
 beforeAll(async () => {
-  redis = await startRedis();
-  [first, second] = await Promise.all([start(), start()]);
+  pair = await GatewayPair.start();
+  ({ first, second } = pair);
   for (const configuration of CONFIGURATIONS)
     proxies.set(configuration, await startNginx(configuration, [first.port, second.port]));
 });
 afterEach(() => clients.closeAll());
 afterAll(async () => {
   await Promise.all([...proxies.values()].map((nginx) => nginx.stop()));
-  await Promise.all([first?.stop(), second?.stop()]);
-  await redis?.stop();
+  await pair?.stop();
 });
 
 describe.each(CONFIGURATIONS)('the SDK behind an nginx without WebSockets (%s)', (configuration) => {
@@ -86,9 +75,9 @@ describe.each(CONFIGURATIONS)('the SDK behind an nginx without WebSockets (%s)',
 
   it.each(FALLBACKS)('says goodbye by $name', async (kind) => {
     const client = await open(proxy(), kind);
-    expect(await connections()).toBe(1);
+    expect(await pair.connections()).toBe(1);
     client.close();
-    await vi.waitFor(async () => expect(await connections()).toBe(0), WAIT);
+    await vi.waitFor(async () => expect(await pair.connections()).toBe(0), WAIT);
   });
 });
 
@@ -97,7 +86,7 @@ describe('the SDK behind two gateways of which one is killed', () => {
     'goes on at the other one by each transport, and nothing is lost or comes twice',
     { timeout: 60_000 },
     async () => {
-      const dying = await start();
+      const dying = await pair.startAnother();
       onTestFinished(() => dying.stop());
       const { node } = (await dying.api('info')) as { node: string };
       const followers: Follower[] = [];
@@ -195,12 +184,4 @@ function address({ port }: Nginx): string {
 
 function token(): string {
   return tokenFor('ann');
-}
-
-async function connections(): Promise<number> {
-  return (await first.connections()) + (await second.connections());
-}
-
-function start(): Promise<RunningGateway> {
-  return startGateway({ REDIS_URL: redis.url, CHANNELS, TRUST_PROXY: '127.0.0.1' });
 }

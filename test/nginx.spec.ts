@@ -1,37 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openClient } from '@aerie/realtime/testing';
 import { EventStream } from './support/event-stream.js';
-import { type RunningGateway, startGateway, tokenFor } from './support/gateway.js';
+import { type RunningGateway, tokenFor } from './support/gateway.js';
+import { GatewayPair } from './support/gateway-pair.js';
 import { type Nginx, type NginxConfiguration, startNginx } from './support/nginx.js';
-import { type RedisServer, startRedis } from './support/redis-server.js';
 
-const CHANNELS = JSON.stringify({
-  channels: [
-    {
-      pattern: 'room:{id}',
-      subscribe: 'authenticated',
-      publish: 'authenticated',
-      history: { size: 1_000, ttlMs: 60_000 },
-    },
-  ],
-});
 const WAIT = { timeout: 15_000 };
-const PROXY = '127.0.0.1';
 /** Of this machine, and not the proxy's. */
 const ELSEWHERE = '127.0.0.2';
 
-let redis: RedisServer;
+let pair: GatewayPair;
 let first: RunningGateway;
 let second: RunningGateway;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  [first, second] = await Promise.all([start(), start()]);
+  pair = await GatewayPair.start();
+  ({ first, second } = pair);
 });
-afterAll(async () => {
-  await Promise.all([first?.stop(), second?.stop()]);
-  await redis?.stop();
-});
+afterAll(() => pair?.stop());
 
 describe.each<NginxConfiguration>(['deployed', 'bare'])('two gateways behind nginx (%s)', (configuration) => {
   let nginx: Nginx;
@@ -46,7 +32,7 @@ describe.each<NginxConfiguration>(['deployed', 'bare'])('two gateways behind ngi
     const stream = await EventStream.open(`${nginx.url}/sse?channels=${channel}`, bearer('ann'));
     await stream.frame('$subscribed');
     for (const count of [1, 2, 3]) {
-      await publish(channel, count);
+      await pair.publish(channel, count);
       // A buffer would wait for more.
       await vi.waitFor(() => expect(stream.dataOf('count')).toHaveLength(count), WAIT);
     }
@@ -66,7 +52,7 @@ describe.each<NginxConfiguration>(['deployed', 'bare'])('two gateways behind ngi
 
   it('goes on elsewhere when the gateway that had the stream is killed', async () => {
     const channel = `room:kill-${configuration}`;
-    const dying = await start();
+    const dying = await pair.startAnother();
     const between = await startNginx(configuration, [dying.port, second.port]);
     onTestFinished(() => between.stop());
     onTestFinished(() => dying.stop());
@@ -74,11 +60,11 @@ describe.each<NginxConfiguration>(['deployed', 'bare'])('two gateways behind ngi
       () => openOn(dying, `${between.url}/sse?channels=${channel}`),
       WAIT,
     );
-    await publish(channel, 1, 2);
+    await pair.publish(channel, 1, 2);
     await vi.waitFor(() => expect(stream.lastEventId).toMatch(/\/2$/), WAIT);
     await dying.stop();
     await vi.waitFor(() => expect(stream.ended).toBe(true), WAIT);
-    await publish(channel, 3, 4);
+    await pair.publish(channel, 3, 4);
     const back = await EventStream.open(url, { 'last-event-id': stream.lastEventId });
     await vi.waitFor(() => expect(back.dataOf('count')).toEqual([3, 4]), WAIT);
     expect(stream.dataOf('count')).toEqual([1, 2]);
@@ -98,7 +84,7 @@ describe('deploy/nginx', () => {
     const client = await openClient(`ws://127.0.0.1:${nginx.port}/ws`, { token: tokenFor('dan') });
     await client.frame('$welcome');
     await client.request('$subscribe', { channel: 'room:ws' });
-    await publish('room:ws', 1);
+    await pair.publish('room:ws', 1);
     expect((await client.frame('count')).data).toBe(1);
     await client.close();
   });
@@ -115,7 +101,7 @@ describe('deploy/nginx', () => {
   });
 
   it('asks another gateway where one drains', async () => {
-    const leaving = await start({ DRAIN_WINDOW_MS: '60000' });
+    const leaving = await pair.startAnother({ DRAIN_WINDOW_MS: '60000' });
     const between = await startNginx('deployed', [leaving.port, second.port]);
     onTestFinished(() => between.stop());
     onTestFinished(() => leaving.stop());
@@ -153,10 +139,6 @@ describe('nginx’s defaults', () => {
   });
 });
 
-function start(env: Record<string, string> = {}): Promise<RunningGateway> {
-  return startGateway({ REDIS_URL: redis.url, CHANNELS, TRUST_PROXY: PROXY, ...env });
-}
-
 /** With a ticket in its URL. Rejects where the proxy chose another gateway. */
 async function openOn(gateway: RunningGateway, base: string): Promise<{ stream: EventStream; url: string }> {
   const url = `${base}&ticket=${await gateway.ticket(tokenFor('cyd'))}`;
@@ -165,10 +147,6 @@ async function openOn(gateway: RunningGateway, base: string): Promise<{ stream: 
   if ((await gateway.connections()) === 1) return { stream, url };
   stream.cut();
   throw new Error('another gateway has it');
-}
-
-async function publish(channel: string, ...data: unknown[]): Promise<void> {
-  for (const datum of data) await second.api('publish', { channel, event: 'count', data: datum });
 }
 
 function bearer(user: string): Record<string, string> {
