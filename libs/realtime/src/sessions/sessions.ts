@@ -78,7 +78,6 @@ export class Sessions {
     this.times = times;
     this.#options = options;
     this.events = new SessionEvents(sessions);
-    this.places = new UserPlaces(sessions, limit);
     const onEvents = this.events.tell.bind(this.events);
     const listening = (): boolean => this.events.listening;
     const lease = new NodeLease({ directory, times, info: () => this.#info(), events: this.#leaseEvents() });
@@ -111,6 +110,7 @@ export class Sessions {
       ask: () => lease.renewAfresh(),
       onResumed: () => this.#listener?.resumed(),
     });
+    this.places = new UserPlaces({ sessions, limit, gate: this.gate });
   }
 
   async start(listener: SessionsListener): Promise<void> {

@@ -1,15 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BackplaneUnavailable } from '../publishing/backplane.js';
 import { UserPlaces } from './user-places.js';
 
 const LIMIT = { max: 3, overflow: 'refuse' } as const;
 const away = (): Promise<boolean> => Promise.reject(new BackplaneUnavailable('away'));
 
+const gate = { isOpen: () => true, passed: () => Promise.resolve() };
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
 /** The places of a user, in a store that answers each question as the test says; the last answer goes for the rest. */
 function placesOf(...answers: (() => Promise<boolean>)[]): UserPlaces {
   const hold = (): Promise<boolean> => (answers.length > 1 ? answers.shift() : answers[0])?.() ?? away();
-  return new UserPlaces({ hold }, LIMIT);
+  return new UserPlaces({ sessions: { hold }, limit: LIMIT, gate });
 }
 
 /** As SIGSTOP does: what was to happen meanwhile is all due at once. */
@@ -36,5 +41,12 @@ describe('the places of a user on all nodes', () => {
     const hasRoom = placesOf(lost, () => Promise.resolve(false)).hasRoom('ann');
     standStill(ms);
     expect(await hasRoom).toBe(false);
+  });
+
+  it('are asked for again where this node comes from a standstill and has to connect anew', async () => {
+    vi.spyOn(gate, 'isOpen').mockReturnValue(false);
+    const passed = vi.spyOn(gate, 'passed');
+    expect(await placesOf(away, away, () => Promise.resolve(false)).hasRoom('ann')).toBe(false);
+    expect(passed).toHaveBeenCalled();
   });
 });

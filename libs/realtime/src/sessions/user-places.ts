@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { within } from '../deadline.js';
 import type { SessionRegistry, UserLimit } from './session-registry.js';
+import type { StallGate } from './stall-gate.js';
 
 /** From here to the 101, and to the write behind it. */
 const HOLD_MS = 5_000;
@@ -11,14 +13,22 @@ const LATE_MS = 100;
 /** Times that a node which stands still again and again asks. */
 const MOST_ASKED = 3;
 
+export interface UserPlacesOptions {
+  readonly sessions: Pick<SessionRegistry, 'hold'>;
+  readonly limit: UserLimit | undefined;
+  readonly gate: Pick<StallGate, 'isOpen' | 'passed'>;
+}
+
 /** How many connections a user may have on all nodes together. While the store is away each node goes by its own count. */
 export class UserPlaces {
   readonly #sessions: Pick<SessionRegistry, 'hold'>;
   readonly #limit: UserLimit | undefined;
+  readonly #gate: UserPlacesOptions['gate'];
 
-  constructor(sessions: Pick<SessionRegistry, 'hold'>, limit: UserLimit | undefined) {
+  constructor({ sessions, limit, gate }: UserPlacesOptions) {
     this.#sessions = sessions;
     this.#limit = limit;
+    this.#gate = gate;
   }
 
   /** Keeps a place for one more connection of a user for a moment, or only looks whether there is one. */
@@ -28,20 +38,22 @@ export class UserPlaces {
     const ask = (): Promise<boolean> => this.#hold(user, limit.max, dryRun ? 0 : HOLD_MS);
     if (await ask()) return true;
     // A goodbye to another node may still be on its way.
-    await new Promise((resolve) => {
-      setTimeout(resolve, AGAIN_MS);
-    });
+    await sleep(AGAIN_MS);
     return ask();
   }
 
   async #hold(user: string, max: number, holdMs: number): Promise<boolean> {
+    let stoodStill = false;
     for (let asked = 0; asked < MOST_ASKED; asked += 1) {
       const askedAt = performance.now();
       const answer = this.#sessions.hold(user, max, holdMs).catch(() => undefined);
       const held = await within(TIMEOUT_MS, answer, () => undefined);
-      const tookMs = performance.now() - askedAt;
-      // Where it took longer than that this node stood still, which says nothing of the store.
-      if (held !== undefined || tookMs < TIMEOUT_MS + LATE_MS) return held ?? true;
+      if (held !== undefined) return held;
+      stoodStill ||= performance.now() - askedAt > TIMEOUT_MS + LATE_MS || !this.#gate.isOpen();
+      if (!stoodStill) return true;
+      // It was this node that did not look, and gave its connections up for dead: the store may well be there.
+      await this.#gate.passed();
+      await sleep(AGAIN_MS);
     }
     return true;
   }
