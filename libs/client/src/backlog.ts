@@ -30,10 +30,10 @@ export function createBacklog<Item>(limit: number): Backlog<Item> {
     });
   return {
     push: (item) => {
-      if (items.length < limit) {
-        items.push(item);
-        wake?.();
-      } else fail(failure('overloaded', 'Read slower than it arrives'));
+      if (end) return;
+      if (items.length === limit) return fail(failure('overloaded', 'Read slower than it arrives'));
+      items.push(item);
+      wake?.();
     },
     finish: () => finish(() => undefined),
     fail,

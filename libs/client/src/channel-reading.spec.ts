@@ -146,6 +146,26 @@ describe('reading a channel', () => {
     expect(await reader.next()).toEqual({ done: true, value: undefined });
   });
 
+  it('leaves no gap where it is read on behind that', async () => {
+    const reader = room.publications();
+    const first = reader.next();
+    const peer = await answered();
+    peer.send(say('0'));
+    await first;
+    for (let count = 1; count <= 1_001; count += 1) peer.send(say(String(count)));
+    await arrived(peer);
+    for (let count = 1; count <= 10; count += 1) await reader.next();
+    peer.send(say('behind the gap'));
+    await arrived(peer);
+    const texts: unknown[] = [];
+    const reading = (async () => {
+      for await (const { data } of reader) texts.push(data);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'overloaded' });
+    expect(texts).toHaveLength(990);
+    expect(texts.at(-1)).toEqual({ text: '1000' });
+  });
+
   it('throws the reason of its signal', async () => {
     const abort = new AbortController();
     const read = readAll(abort.signal);
