@@ -122,6 +122,16 @@ describe('subscribing', () => {
     expect(peer.events).toEqual(['after']);
   });
 
+  it('is there again where one that the server gave was left and is wanted anew', async () => {
+    const { own, seen, first } = await ownChannel({ epoch: 'e1', offset: 1 });
+    await own.unsubscribe();
+    own.on('say', ({ text }) => seen.push(text));
+    first.send(say(2));
+    await vi.waitFor(() => expect(seen).toEqual(['2']));
+    expect(own.state).toEqual({ status: 'subscribed' });
+    expect(first.events).toEqual([]);
+  });
+
   it('rejects when the client is closed', async () => {
     const reply = realtime.channel('room:7').subscribe();
     realtime.close();
@@ -138,6 +148,75 @@ describe('subscribing', () => {
     await left;
     expect(realtime.channel('room:7')).toBe(room);
     expect(realtime.channel('constructor').state.status).toBe('idle');
+  });
+});
+
+describe('a listener of the state', () => {
+  /** Runs once, the first time that the channel is in this state. */
+  function once(status: string, act: () => void): void {
+    const end = realtime.channel('room:7').onState((state) => {
+      if (state.status !== status) return;
+      end();
+      act();
+    });
+  }
+
+  it('may leave and subscribe anew while the first reply is told', async () => {
+    const room = realtime.channel('room:7');
+    const again = new Promise((resolve, reject) => {
+      once('subscribed', () => {
+        void room.unsubscribe();
+        room.subscribe().then(resolve, reject);
+      });
+    });
+    room.subscribe().catch(() => undefined);
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+    await peer.reply('$unsubscribe', { data: {} });
+    await peer.reply('$subscribe', { data: { channel: 'room:7', epoch: 'e2', offset: 2 } });
+    expect(await again).toEqual({ channel: 'room:7', epoch: 'e2', offset: 2 });
+    expect(room.state.status).toBe('subscribed');
+  });
+
+  it('may ask again after a refusal, and gets the answer to that', async () => {
+    const room = realtime.channel('room:7');
+    const again = new Promise((resolve, reject) => {
+      once('refused', () => room.subscribe().then(resolve, reject));
+    });
+    const refused = room.subscribe();
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { error: { code: 'forbidden', message: 'not yet' } });
+    await expect(refused).rejects.toMatchObject({ code: 'forbidden' });
+    await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+    expect(await again).toEqual({ channel: 'room:7' });
+  });
+
+  it('may want the channel again as it is being left', async () => {
+    const room = realtime.channel('room:7');
+    const peer = await subscribed();
+    const again = new Promise((resolve, reject) => {
+      once('idle', () => room.subscribe().then(resolve, reject));
+    });
+    const left = room.unsubscribe();
+    await peer.reply('$unsubscribe', { data: {} });
+    await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+    expect(await again).toEqual({ channel: 'room:7' });
+    await left;
+    expect(room.state.status).toBe('subscribed');
+  });
+
+  it('waits for the next connection where it subscribes as the old one goes', async () => {
+    const room = realtime.channel('room:7');
+    const first = await subscribed({ epoch: 'e1', offset: 1 });
+    const again = new Promise((resolve, reject) => {
+      once('subscribing', () => room.subscribe().then(resolve, reject));
+    });
+    first.cut();
+    const second = await server.connection();
+    await second.reply('$subscribe', {
+      data: { channel: 'room:7', epoch: 'e1', offset: 5, recovered: true },
+    });
+    expect(await again).toMatchObject({ offset: 5 });
   });
 });
 

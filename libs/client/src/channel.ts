@@ -47,7 +47,7 @@ export class Channel<Events extends object = Record<string, unknown>> {
   readonly name: string;
   readonly #ports: ChannelPorts;
   readonly #events: Emitter<[data: unknown, frame: PublicationFrame]>;
-  readonly #states: Listeners<[state: ChannelState]>;
+  #states: Listeners<[state: ChannelState]>;
   readonly #resyncs: Listeners<[resync: Resync]>;
   readonly #members: MemberKeeper | undefined;
   readonly #membership: Membership;
@@ -177,14 +177,18 @@ export class Channel<Events extends object = Record<string, unknown>> {
     this.#position = undefined;
     this.#early = [];
     this.#membership.unwatch();
-    this.#enter(IDLE);
-    for (const listeners of [this.#events, this.#states, this.#resyncs]) listeners.clear();
+    this.#events.clear();
+    this.#resyncs.clear();
     this.#members?.forget();
     this.#settle(failure('unavailable', 'Unsubscribed'));
-    await new Promise<void>((resolve) => {
-      this.#leaving.push(resolve);
-      this.#membership.reconcile();
-    });
+    const [state, states] = [this.#state, this.#states];
+    this.#state = IDLE;
+    this.#states = new Listeners(this.#ports.report);
+    const left = new Promise<void>((resolve) => this.#leaving.push(resolve));
+    this.#membership.reconcile();
+    // Last, as who hears of it may want the channel again.
+    if (state.status !== 'idle') states.emit(IDLE);
+    await left;
   }
 
   /**
@@ -205,11 +209,11 @@ export class Channel<Events extends object = Record<string, unknown>> {
   }
 
   #cut(): void {
+    this.#reply = undefined;
     this.#early = [];
     this.#members?.cut();
-    if (this.#state.status === 'subscribed') this.#enter({ status: 'subscribing' });
-    this.#reply = undefined;
     this.#membership.lost();
+    if (this.#state.status === 'subscribed') this.#enter({ status: 'subscribing' });
     this.#membership.reconcile();
   }
 
@@ -261,23 +265,24 @@ export class Channel<Events extends object = Record<string, unknown>> {
     // Of those with an offset that came early, none is behind what the reply and the frames after it bring again.
     for (const frame of this.#early.splice(0))
       if (!recovered || frame.offset === undefined) this.#pass(frame);
+    if (this.#reply !== reply) return;
     this.#settle();
-    if (this.#reply === reply) this.#members?.obey('$presence', presence);
+    this.#members?.obey('$presence', presence);
   }
 
   #refused(error: RealtimeError): void {
+    this.#settle(error);
     this.#enter({ status: 'refused', error });
     this.#members?.clear();
-    this.#settle(error);
   }
 
   #revoked(reason: string): void {
     if (this.#state.status !== 'subscribed') return;
     this.#reply = undefined;
     this.#membership.lost();
+    this.#settle(failure('unavailable', reason));
     this.#enter({ status: 'unsubscribed', reason });
     this.#members?.clear();
-    this.#settle(failure('unavailable', reason));
   }
 
   #left(): void {

@@ -70,7 +70,10 @@ export function createMembership(
         reconcile();
       };
       ask('$unsubscribe', {}, { reply: done, fail: done });
-    } else events.left();
+    } else {
+      held = undefined;
+      events.left();
+    }
   };
 
   const join = (presence: boolean): void => {
