@@ -229,6 +229,22 @@ describe('closing', () => {
     waiting.close();
     expect(clients.map(({ state }) => state.status)).toEqual(['stopped', 'stopped', 'stopped']);
   });
+
+  it('can be closed by who is asked for a credential', async () => {
+    const realtime = client({
+      token: () => {
+        realtime.close();
+        return 'jwt';
+      },
+    });
+    realtime.connect();
+    await when(realtime, 'stopped');
+    // Whatever it began would be there before this.
+    const other = connect();
+    await when(other, 'open');
+    expect(realtime.state.status).toBe('stopped');
+    expect(server.upgrades).toHaveLength(1);
+  });
 });
 
 describe('$reconnect', () => {
@@ -341,6 +357,23 @@ describe('asking why an open failed', () => {
     expect((await when(realtime, 'waiting')).retryInMs).toBe(7_000);
   });
 
+  it('waits until the date of a Retry-After, and never less than none', async () => {
+    server.refusal = { status: 503, headers: { 'retry-after': new Date(Date.now() + 60_000).toUTCString() } };
+    const { retryInMs } = await when(connect(), 'waiting');
+    expect(retryInMs).toBeGreaterThan(30_000);
+    expect(retryInMs).toBeLessThanOrEqual(60_000);
+    for (const past of ['-7', 'Sat, 01 Jan 2000 00:00:00 GMT', 'soon']) {
+      server.refusal = { status: 503, headers: { 'retry-after': past } };
+      expect((await when(connect(), 'waiting')).retryInMs).toBe(0);
+    }
+  });
+
+  it('takes nothing for the reason where the server would have let it in', async () => {
+    server.refusal = { status: 400 };
+    server.dryRunAnswer = { status: 426, code: 'invalid' };
+    expect((await when(connect(), 'waiting')).cause).toEqual({ code: 1006, reason: 'connection lost' });
+  });
+
   it('asks with a fresh ticket, as the attempt may have used up the one it had', async () => {
     server.refusal = { status: 403 };
     let count = 0;
@@ -394,6 +427,32 @@ describe('an open connection', () => {
     expect(renewal.data).toEqual({ token: 't2' });
     expect(performance.now() - synchronized).toBeGreaterThan(1_500);
     expect((await peer.receive('$auth')).data).toEqual({ token: 't3' });
+  });
+
+  it.each([
+    ['a $welcome without fields', { event: '$welcome' }],
+    ['a $welcome without channels', { event: '$welcome', data: { heartbeat: {}, maxFrameBytes: 1 } }],
+  ])('takes %s for a lost connection, and tells', async (_what, frame) => {
+    server.greet = (peer) => peer.send(frame);
+    const realtime = client();
+    const errors: unknown[] = [];
+    realtime.onError((error) => errors.push(error));
+    realtime.channel('room:7').on('say', () => undefined);
+    const { cause } = await when(realtime, 'waiting');
+    expect(cause).toEqual({ code: 1006, reason: 'not understood' });
+    expect(errors).toEqual([expect.any(TypeError)]);
+    server.greet = (peer) => peer.welcome();
+    await when(realtime, 'open');
+  });
+
+  it('takes a reply that makes no sense for a lost connection, and asks again', async () => {
+    const realtime = client();
+    const room = realtime.channel('room:7');
+    const subscribed = room.subscribe();
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { data: { publications: 7 } });
+    await (await server.connection()).reply('$subscribe', { data: {} });
+    expect(await subscribed).toEqual({ channel: 'room:7' });
   });
 
   it('survives frames that are none and events it does not know', async () => {

@@ -154,16 +154,12 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   }
 
   #opened(welcome: Welcome): void {
+    if (this.#credentials.renewable)
+      this.#endRenewal = renewSession(welcome, () => this.#renew(), this.#ports.report);
     this.#exchange.opened();
     // Subscriptions first, so that a queued publish comes back to its sender like to anyone.
     for (const channel of this.#channels) channel.opened();
     this.#exchange.flush();
-    if (this.#credentials.renewable)
-      this.#endRenewal = renewSession(
-        welcome,
-        () => this.#renew(),
-        (error) => this.#report(error),
-      );
   }
 
   #cut(): void {

@@ -50,6 +50,7 @@ export function createConnection(setup: TransportSetup, events: ConnectionEvents
     state = next;
     if (before === 'open') events.cut();
     if (stops) events.stopped();
+    if (next.status === 'open') events.open(next.welcome);
     if (state === next) events.state(next);
   };
 
@@ -72,10 +73,7 @@ export function createConnection(setup: TransportSetup, events: ConnectionEvents
 
   const opened = (welcome: Welcome): void => {
     setup.plan.welcomed();
-    const open: RealtimeState = { status: 'open', welcome };
-    state = open;
-    events.open(welcome);
-    if (state === open) events.state(open);
+    enter({ status: 'open', welcome });
   };
 
   const ended = (ending: Ending): void => {
@@ -88,16 +86,12 @@ export function createConnection(setup: TransportSetup, events: ConnectionEvents
   };
 
   const wait = (step: Step): void => {
-    const {
-      tries: { attempt: before },
-      cause,
-      ms = 0,
-    } = step;
-    const offline = !step.patient && isOffline();
+    const { cause, ms = 0, patient } = step;
+    const offline = !patient && isOffline();
     const retryInMs = Math.min(offline ? Math.max(ms, OFFLINE_MS) : ms, MAX_WAIT_MS);
     pause = step;
     tryIn(retryInMs);
-    enter({ status: 'waiting', retryInMs, attempt: before + 1, cause, ...(offline && { offline }) });
+    enter({ status: 'waiting', retryInMs, attempt: tries.attempt + 1, cause, ...(offline && { offline }) });
   };
 
   const stopped = (cause: Cause): void => {

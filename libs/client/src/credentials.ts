@@ -51,7 +51,8 @@ export class Credentials {
   }
 
   async obtain(): Promise<string> {
-    const value = await this.#fetchValue();
+    // Not at once: who is asked may close the client, which must be able to end what asks.
+    const value = await Promise.resolve().then(this.#fetchValue);
     if (this.#via) this.bearer = value;
     return value;
   }

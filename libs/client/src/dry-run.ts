@@ -45,10 +45,11 @@ export async function askWhy(
 /** Reads what a server answered instead of what it was asked for. */
 export async function answerOf(response: Response): Promise<DryRunAnswer> {
   const { status, headers } = response;
-  const retryAfterMs = Number(headers.get('retry-after')) * 1_000 || 0;
+  const after = headers.get('retry-after') ?? '';
+  const retryAfterMs = Math.max(0, Number(after) * 1_000 || Date.parse(after) - Date.now() || 0);
   const body: unknown = await response.json().catch(() => undefined);
   const { error } = fieldsOf(body);
-  return { status, retryAfterMs, error };
+  return { status, retryAfterMs, ...(isRefusal({ status }) && fieldsOf(error).code && { error }) };
 }
 
 /** Whether an answer says why an attempt was refused. */

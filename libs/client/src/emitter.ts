@@ -22,16 +22,13 @@ export class Listeners<Args extends readonly unknown[]> extends Set<{ readonly c
   }
 
   emit(...args: Args): void {
-    for (const { call } of Array.from(this)) this.#call(call, args);
-  }
-
-  #call(listener: Listener<Args>, args: Args): void {
-    try {
-      const result = listener(...args);
-      if (result instanceof Promise) result.catch(this.#report);
-    } catch (error) {
-      this.#report(error);
-    }
+    for (const { call } of Array.from(this))
+      try {
+        const result = call(...args);
+        if (result instanceof Promise) result.catch(this.#report);
+      } catch (error) {
+        this.#report(error);
+      }
   }
 }
 

@@ -120,12 +120,12 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
   };
 
   const flush = (): void => {
-    clearTimeout(timer);
     while (line.welcome()) {
       const [frame] = waiting;
       if (!frame) return;
       const ms = pace.take();
       if (ms > 0) {
+        clearTimeout(timer);
         timer = setTimeout(flush, ms);
         return;
       }
@@ -168,7 +168,10 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
       return id;
     },
     pause: (ms, signal) =>
-      new Promise((resolve) => void expect({ reply: ignore, fail: () => resolve() }, ms, signal)),
+      new Promise((resolve) => {
+        const settle = (): void => resolve();
+        expect({ reply: settle, fail: settle }, ms, signal);
+      }),
     request: (message, options) =>
       new Promise((resolve, reject) => {
         const reply = (data: unknown): void => {
@@ -216,5 +219,3 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
   };
   return exchange;
 }
-
-function ignore(): void {}

@@ -91,7 +91,8 @@ export function createMembership(
       if (events.isWanted()) events.joined({ ...fieldsOf(data), channel });
     };
     // Where nothing was missed since, there is no need to ask.
-    if (given && !presence && (!position || isSame(given, position)))
+    const { epoch, offset } = position ?? given ?? {};
+    if (given && !presence && given.epoch === epoch && given.offset === offset)
       return reply({ ...given, ...(position && { recovered: true }) });
     const fields = { ...(position && { position }), ...(presence && { presence }) };
     ask('$subscribe', fields, { reply, fail: (error) => joinFailed(error, presence) });
@@ -147,8 +148,4 @@ export function createMembership(
     },
     stop: () => clearTimeout(retry),
   };
-}
-
-function isSame(one: Partial<Position>, other: Position): boolean {
-  return one.epoch === other.epoch && one.offset === other.offset;
 }

@@ -52,6 +52,17 @@ describe('the process', () => {
     expect(code).toBe(0);
   });
 
+  it('can end where a listener closes while the connection opens', async () => {
+    server.greet = (peer) => peer.welcome({ expiresAt: Date.now() + 3_600_000, channels: { own: {} } });
+    const { code, output } = await run(`
+      const realtime = new RealtimeClient(url, { token: () => 'jwt' });
+      const own = realtime.channel('own');
+      own.onState(({ status }) => status === 'subscribed' && realtime.close());
+      own.subscribe().catch(({ code }) => console.log(code));`);
+    expect(output).toBe('unavailable\n');
+    expect(code).toBe(0);
+  });
+
   it('can end after the server stopped the client', async () => {
     server.greet = (peer) => {
       peer.welcome({ expiresAt: Date.now() + 3_600_000 });

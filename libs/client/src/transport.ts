@@ -108,19 +108,31 @@ export function openTransport(setup: TransportSetup, events: TransportEvents): T
       dead: () => end({ ...LOST, reason: 'no sign of life' }),
     });
     events.welcome(welcome);
-    for (const frame of early) if (!ended) events.frame(frame);
+    for (const frame of early.splice(0)) if (!ended) events.frame(frame);
   };
 
   const receive = (data: unknown): void => {
     if (ended) return;
     liveness?.heard();
-    const frame = readFrame(data, codec);
+    try {
+      take(readFrame(data, codec));
+    } catch (thrown) {
+      // Of a server that keeps to the protocol there is no such frame.
+      report(thrown);
+      end({ ...LOST, reason: 'not understood' });
+    }
+  };
+
+  const take = (frame: ServerFrame): void => {
     if (frame.event === '$reconnect') {
       const { afterMs } = fieldsOf(frame.data);
       if (afterMs !== undefined) dueAt = performance.now() + afterMs;
     } else if (welcome) events.frame(frame);
-    else if (frame.event === '$welcome') greet(fieldsOf(frame.data) as Welcome);
-    else if (frame.error) error = frame.error;
+    else if (frame.event === '$welcome') {
+      // The wire's own: nobody else is to see it.
+      const { resume: _, ...said } = fieldsOf(frame.data);
+      greet(said as Welcome);
+    } else if (frame.error) error = frame.error;
     else if (early.length < MAX_EARLY_FRAMES) early.push(frame);
   };
 

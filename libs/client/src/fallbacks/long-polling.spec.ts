@@ -30,6 +30,8 @@ let sent: unknown[];
 let answers: Answer[];
 let client: RealtimeClient;
 let waiting: ServerResponse[];
+/** What a request for the WebSocket is answered. */
+let elsewhere: Answer;
 
 function json(response: ServerResponse, status: number, body?: unknown): void {
   response
@@ -46,9 +48,10 @@ beforeEach(async () => {
   sent = [];
   answers = [];
   waiting = [];
+  elsewhere = (_request, response) => json(response, 426);
   http = createServer((request, response) => {
     if (request.url?.startsWith('/send')) return take(request, response);
-    if (!request.url?.startsWith('/poll')) return json(response, 426);
+    if (!request.url?.startsWith('/poll')) return elsewhere(request, response);
     polls.push(request);
     const answer = answers.shift();
     if (answer) answer(request, response);
@@ -164,6 +167,21 @@ describe('long polling', () => {
         cause: { code: 4403, reason: 'disconnected' },
       }),
     );
+  });
+
+  it('is taken where a proxy answers for the WebSocket, in JSON of its own', async () => {
+    elsewhere = (_request, response) => json(response, 403, { statusCode: 403, error: 'Forbidden' });
+    answers = [batch('k1', WELCOME)];
+    client.connect();
+    await isOpen();
+  });
+
+  it('shows nobody what stands for the session', async () => {
+    answers = [batch('k1', WELCOME)];
+    client.connect();
+    await isOpen();
+    expect(client.state).toMatchObject({ welcome: { connection: 'c1', transport: 'long-polling' } });
+    expect(JSON.stringify(client.state)).not.toContain('proof');
   });
 
   it('says goodbye', async () => {
