@@ -23,7 +23,7 @@ export interface SubscriptionTimes {
 
 const CHANNELS_PER_TURN = 4_000;
 const MOST_LINGERING = 20_000;
-/** So long after one turn's commands the next turn's gather: one who comes alone waits for nobody, a crowd shares its commands. */
+/** So long after the commands of several channels the next ones gather: who comes alone waits for nobody, a crowd shares its commands. */
 const GATHER_MS = 2;
 
 /**
@@ -43,7 +43,8 @@ export class ChannelSubscriptions {
   #generation = 0;
   #connected = false;
   #working: Promise<void> | undefined;
-  #settledAt = -Infinity;
+  /** When the last commands of several channels were settled. */
+  #crowdedAt = -Infinity;
   #lingerTimer: NodeJS.Timeout | undefined;
 
   constructor(commands: SubscribeCommands, times: SubscriptionTimes) {
@@ -167,7 +168,7 @@ export class ChannelSubscriptions {
 
   async #work(): Promise<void> {
     do {
-      await gathered(this.#settledAt + GATHER_MS - performance.now());
+      await gathered(this.#crowdedAt + GATHER_MS - performance.now());
       if (this.#connected) await this.#settleTurn();
     } while (this.#connected && this.#changed.size > 0);
     this.#working = undefined;
@@ -179,7 +180,7 @@ export class ChannelSubscriptions {
       ...this.#commands.batches(leaving).map((channels) => this.#leave(channels)),
       ...this.#commands.batches(joining).map((channels) => this.#join(channels)),
     ]);
-    this.#settledAt = performance.now();
+    if (joining.length + leaving.length > 1) this.#crowdedAt = performance.now();
   }
 
   #takeTurn(): { joining: string[]; leaving: string[] } {
