@@ -7,7 +7,7 @@ import {
 } from 'node:http2';
 import { MessageReader, prefixed } from '../../transports/grpc/message-reader.js';
 import { bytesOf, readFields, textOf } from '../../transports/grpc/protobuf.js';
-import { equal } from './expectations.js';
+import { ensure, equal } from './expectations.js';
 
 /** No message of a server is larger. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -115,8 +115,14 @@ function fieldsIn(bytes: Buffer) {
   return readFields(bytes) ?? [];
 }
 
+/** Throws unless a call ended with a status. */
+export function hasStatus({ code, message }: CallEnd, status: number): void {
+  ensure(code === status, `the status is ${code ?? 'absent'}, not ${status}: ${message}`);
+}
+
 /** Throws unless a call ended with a status, and with this reason in its details. */
-export function saysWhy({ code, reason, domain }: CallEnd, status: number, why: string): void {
-  equal(code, status, 'the status');
+export function saysWhy(end: CallEnd, status: number, why: string): void {
+  const { reason, domain } = end;
+  hasStatus(end, status);
   equal({ reason, domain }, { reason: why, domain: 'aerie' }, 'the ErrorInfo');
 }

@@ -1,6 +1,6 @@
 import { STATUS } from '../../../transports/grpc/grpc-status.js';
 import { bytesOf, ProtoWriter, readFields, textOf } from '../../../transports/grpc/protobuf.js';
-import { saysWhy } from '../client-call.js';
+import { hasStatus, saysWhy } from '../client-call.js';
 import { ensure, equal } from '../expectations.js';
 import type { Rule } from '../rule.js';
 import { type Trial, unique } from '../trial.js';
@@ -20,8 +20,8 @@ export const grpcServiceRules: readonly Rule[] = [
     needs,
     run: async (trial) => {
       const path = `/${SERVICE}/Conformance`;
-      const { code } = await trial.grpc.call(path, { token: trial.token(0), message: new Uint8Array() });
-      equal(code, STATUS.UNIMPLEMENTED, 'the status');
+      const end = await trial.grpc.call(path, { token: trial.token(0), message: new Uint8Array() });
+      hasStatus(end, STATUS.UNIMPLEMENTED);
     },
   },
   {
@@ -78,11 +78,15 @@ export const grpcServiceRules: readonly Rule[] = [
       const check = (service: string) =>
         trial.grpc.call(CHECK, { message: new ProtoWriter().text(1, service).finish() });
       for (const service of ['', SERVICE]) {
-        const { code, messages } = await check(service);
-        equal(code, STATUS.OK, 'the status');
-        equal(numberIn(fieldsIn(messages[0]), 1), SERVING, `the health of ${JSON.stringify(service)}`);
+        const outcome = await check(service);
+        hasStatus(outcome, STATUS.OK);
+        equal(
+          numberIn(fieldsIn(outcome.messages[0]), 1),
+          SERVING,
+          `the health of ${JSON.stringify(service)}`,
+        );
       }
-      equal((await check(unique())).code, STATUS.NOT_FOUND, 'the status of an unknown service');
+      hasStatus(await check(unique()), STATUS.NOT_FOUND);
     },
   },
 ];
@@ -100,17 +104,17 @@ function publishRequest({ channel, event, key }: Publishing): Buffer {
 /** What `Publish` answers to a backend. */
 async function published(trial: Trial, publishing: Publishing) {
   const message = publishRequest(publishing);
-  const { code, messages } = await trial.grpc.call(PUBLISH, { token: trial.target.api?.key, message });
-  equal(code, STATUS.OK, 'the status of Publish');
-  const fields = fieldsIn(messages[0]);
+  const outcome = await trial.grpc.call(PUBLISH, { token: trial.target.api?.key, message });
+  hasStatus(outcome, STATUS.OK);
+  const fields = fieldsIn(outcome.messages[0]);
   equal(textOf(fields, 1), publishing.channel, 'channel');
   return { epoch: textOf(fields, 2), offset: numberIn(fields, 3), duplicate: numberIn(fields, 4) === 1 };
 }
 
 async function reflected(trial: Trial, message: Uint8Array) {
-  const { code, messages } = await trial.grpc.call(REFLECTION, { message });
-  equal(code, STATUS.OK, 'the status of reflection');
-  return fieldsIn(messages[0]);
+  const outcome = await trial.grpc.call(REFLECTION, { message });
+  hasStatus(outcome, STATUS.OK);
+  return fieldsIn(outcome.messages[0]);
 }
 
 /** Whether a google.protobuf.FileDescriptorProto has the service with its methods. */
