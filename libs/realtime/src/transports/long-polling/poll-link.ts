@@ -7,6 +7,8 @@ import type { Batch, PollWire } from './poll-wire.js';
 
 /** Without a poll for so long the client is given up. */
 const SILENCE_MS = 30_000;
+/** How long the answer to a poll is held back whose place a newer one took: its client asks again at once, and takes it back. */
+const REPLACED_MS = 1_000;
 /** Later than this we were the ones who stood still. */
 const LATE_MS = 5_000;
 /** Timers are this early at most. */
@@ -76,7 +78,7 @@ export class PollLink extends HttpLink implements Debtor {
       this.connection.destroy();
       return Promise.resolve({ state: 'gone' });
     }
-    this.#settle(this.#nothing());
+    this.#replace();
     clearTimeout(this.#silence);
     return new Promise((answer) => {
       const timer = setTimeout(() => this.#settle(this.#nothing()), holdMs);
@@ -146,6 +148,15 @@ export class PollLink extends HttpLink implements Debtor {
     clearTimeout(waiting.timer);
     this.#listen();
     waiting.answer(polled);
+  }
+
+  #replace(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#waiting = undefined;
+    clearTimeout(waiting.timer);
+    const nothing = this.#nothing();
+    setTimeout(() => waiting.answer(nothing), REPLACED_MS);
   }
 
   #listen(): void {
