@@ -31,6 +31,7 @@ describe.concurrent('who is connected, and who is in a channel,', () => {
     const given = onEach(kind, 2);
     it.sequential('stands still for longer than a lease', TIMES, () => outlastsPause(given()));
     it.sequential('loses its data', TIMES, () => outlastsLoss(given()));
+    it.sequential('has the data of some nodes again', TIMES, () => outlastsLossByHalves(given()));
     it.sequential('is replaced by one that lacks the latest', TIMES, () => outlastsFailover(given()));
     it.sequential('is used no more', TIMES, () => given().fleet.leavesNothing(expect));
   });
@@ -219,6 +220,31 @@ async function outlastsLoss({ redis, fleet }: Setting): Promise<void> {
   expect(fleet.typesOf('dan')).toEqual(ONLINE);
   for (const watcher of [here, there]) watcher.close();
   await dan.close();
+}
+
+async function outlastsLossByHalves({ redis, fleet }: Setting): Promise<void> {
+  const room = 'room:halves';
+  const [first, second] = [fleet.node('one'), fleet.node('two')];
+  const [here, there] = [await fleet.enter(first, 'pam', room), await fleet.enter(second, 'pam', room)];
+  const wes = await fleet.watch(first, 'wes', { room });
+  await vi.waitFor(() => expect(wes.users).toEqual(['pam', 'wes']), SOON);
+  await isOn(first, 'pam', ['one', 'two']);
+  await isOn(second, 'pam', ['one', 'two']);
+  second.pause();
+  await redis.empty();
+  await vi.waitFor(async () => expect(await redis.keys('*}:user:pam')).not.toEqual([]), fleet.swept);
+  await vi.waitFor(async () => expect(await first.membersOf(room)).toEqual(['pam', 'wes']), fleet.swept);
+  await here.close();
+  await vi.waitFor(() => expect(fleet.typesOf('pam')).toContain('disconnected'), SOON);
+  second.resume();
+  await isOn(first, 'pam', ['two'], fleet.swept);
+  await vi.waitFor(async () => expect(await first.membersOf(room)).toEqual(['pam', 'wes']), fleet.swept);
+  expect(fleet.typesOf('pam')).not.toContain('offline');
+  expect(wes.leaves('pam')).toBe(0);
+  await there.close();
+  await vi.waitFor(() => expect(fleet.typesOf('pam')).toContain('offline'), fleet.swept);
+  await vi.waitFor(() => expect(wes.users).toEqual(['wes']), fleet.swept);
+  wes.close();
 }
 
 async function outlastsFailover({ redis, fleet }: Setting): Promise<void> {

@@ -35,6 +35,7 @@ function setUp() {
     times: sessionTimes({}, 30_000),
     keeps: (channel) => channel.startsWith('room:'),
     lease: () => ({ node: 'one', fence: 'f', leaseUntil: Infinity }),
+    rewriteLeftMs: () => 0,
     onForgotten: () => undefined,
   });
   const enter = (user: string, channel = ROOM): Connection => {

@@ -14,6 +14,8 @@ export interface PresenceRecorderOptions {
   /** Whether it is known who is in a channel. */
   readonly keeps: (channel: string) => boolean;
   readonly lease: () => Lease | undefined;
+  /** How long other nodes may still take to write their connections anew. Milliseconds. */
+  readonly rewriteLeftMs: () => number;
   /** Ends were forgotten: everything is to be written anew. */
   readonly onForgotten: () => void;
 }
@@ -63,10 +65,11 @@ export class PresenceRecorder {
   }
 
   #left({ id, closedWith }: Connection, channel: string, end: ConnectionEnd | undefined): void {
-    if (!this.#options.keeps(channel)) return;
+    const { keeps, times, rewriteLeftMs } = this.#options;
+    if (!keeps(channel)) return;
     // Who unsubscribed is not coming back.
-    const graceMs = end === undefined ? 0 : graceOf(end, closedWith !== undefined, this.#options.times);
-    const graceEndsAt = performance.now() + graceMs;
+    const ownMs = end === undefined ? 0 : graceOf(end, closedWith !== undefined, times);
+    const graceEndsAt = performance.now() + Math.max(ownMs, rewriteLeftMs());
     this.#pending.leave({ type: 'leave', channel, connection: id, graceEndsAt });
     this.writer.changed();
   }

@@ -25,6 +25,8 @@ export interface SessionRecorderOptions {
   readonly listening: () => boolean;
   readonly onEvents: (events: readonly SessionEvent[]) => void;
   readonly onSurplus: (user: string, connections: readonly string[]) => void;
+  /** How long other nodes may still take to write their connections anew. Milliseconds. */
+  readonly rewriteLeftMs: () => number;
   /** Ends were forgotten: everything is to be written anew. */
   readonly onForgotten: () => void;
 }
@@ -86,7 +88,9 @@ export class SessionRecorder {
   }
 
   #left({ id, session, closedWith }: Connection, end: ConnectionEnd): void {
-    const graceMs = graceOf(end, closedWith !== undefined, this.#options.times);
+    const { times, rewriteLeftMs } = this.#options;
+    // The user may be connected elsewhere, and not be written there yet.
+    const graceMs = Math.max(graceOf(end, closedWith !== undefined, times), rewriteLeftMs());
     const { code, reason } = end;
     const graceEndsAt = performance.now() + graceMs;
     this.#pending.leave({ type: 'leave', user: session.user, connection: id, code, reason, graceEndsAt });

@@ -68,6 +68,8 @@ export class Sessions {
   readonly #sweeper: Sweeper;
   readonly #rounds: SessionRounds;
   #listener: SessionsListener | undefined;
+  /** Monotonic milliseconds. */
+  #rewritingUntil = 0;
   #listing: Promise<readonly NodeInfo[]> | undefined;
   /** Fences that this node has left, and that something may still stand under. */
   #leftovers: readonly string[] = [];
@@ -80,6 +82,7 @@ export class Sessions {
     this.events = new SessionEvents(sessions);
     const onEvents = this.events.tell.bind(this.events);
     const listening = (): boolean => this.events.listening;
+    const rewriteLeftMs = (): number => Math.max(0, this.#rewritingUntil - performance.now());
     const lease = new NodeLease({ directory, times, info: () => this.#info(), events: this.#leaseEvents() });
     this.#lease = lease;
     this.#sweeper = new Sweeper({ directory, sessions, presence, lease, times, metrics, onEvents });
@@ -92,6 +95,7 @@ export class Sessions {
       limit,
       listening,
       onEvents,
+      rewriteLeftMs,
       lease: () => lease.current,
       onForgotten: () => lease.beginAnew(),
       onSurplus: (user, surplus) => this.#listener?.replaced(user, surplus),
@@ -101,6 +105,7 @@ export class Sessions {
       store: presence,
       times,
       keeps: options.keepsPresence,
+      rewriteLeftMs,
       lease: () => lease.current,
       onForgotten: () => lease.beginAnew(),
     });
@@ -201,6 +206,7 @@ export class Sessions {
         for (const connection of this.#options.connections.all()) connection.close(CLOSE.goingAway);
       },
       onAnew: (former) => {
+        this.#rewritingUntil = performance.now() + this.times.rewriteMs;
         void this.#moveFrom(former);
         this.#listener?.begunAnew();
       },
