@@ -217,4 +217,25 @@ describe('a member of a channel that lost publications', () => {
     await pass(1);
     expect(textsOf(wire)).toEqual(['late', 'b']);
   });
+
+  it('is told nothing by who followed the channel before it, and let go of it before the history answered', async () => {
+    scene.store.away = true;
+    await expect(scene.cursors.follow('room:7', Promise.resolve())).rejects.toThrow('away');
+    scene.store.away = false;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const { position } = scene.store;
+    vi.spyOn(scene.store, 'position').mockImplementationOnce(async (channel) => {
+      await promise;
+      return position.call(scene.store, channel);
+    });
+    const before = scene.cursors.follow('room:7', Promise.resolve());
+    await pass(1);
+    scene.cursors.release('room:7');
+    const { wire } = await scene.member();
+    resolve(undefined);
+    await before;
+    await scene.publish('a');
+    await pass(5_000);
+    expect(textsOf(wire)).toEqual(['a']);
+  });
 });

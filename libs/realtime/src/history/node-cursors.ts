@@ -44,7 +44,7 @@ export class NodeCursors {
     const known = this.get(channel);
     return this.#open(known ?? this.#add(channel, limits), subscribed, () => {
       // Who is a member already came without a position.
-      if (known !== undefined) this.#tell(channel, known, 'late');
+      if (known !== undefined && this.get(channel) === known) this.#tell(channel, known, 'late');
     });
   }
 
