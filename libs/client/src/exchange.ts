@@ -13,8 +13,11 @@ const MAX_PENDING = 1_000;
 const MAX_WAITING = 100;
 const MAX_WAITING_BYTES = 256 * 1024;
 const TIMEOUT_MS = 10_000;
-/** Of the client's own: the server says by itself that it took too long, a while before this. */
-const OWN_TIMEOUT_MS = 60_000;
+/**
+ * Of the client's own: the server says by itself that it took too long, but a hundred may stand in its line, and who asks
+ * again stands behind them.
+ */
+const OWN_TIMEOUT_MS = 300_000;
 
 export interface RequestOptions extends Abortable {
   /** Milliseconds until the reply, or until a stream's first; time without a connection counts. Default 10,000. */
