@@ -184,6 +184,25 @@ describe('HttpEdge on a server of its own', () => {
     expect(await statusOf(`ws://127.0.0.1:${port}/other`)).toBe(404);
   });
 
+  it('counts what its server accepts, until it lets go', async () => {
+    const edge = new HttpEdge();
+    const server = createServer();
+    edge.attach(server);
+    const port = await listen(server);
+    const open = async (): Promise<void> => {
+      const accepted = once(server, 'connection');
+      const socket = connect(port, '127.0.0.1');
+      endings.push(() => socket.destroy());
+      await accepted;
+    };
+    await open();
+    await open();
+    expect(edge.accepted).toBe(2);
+    edge.detach();
+    await open();
+    expect(edge.accepted).toBe(2);
+  });
+
   it('destroys the socket of an upgrade whose handler throws', async () => {
     const edge = new HttpEdge();
     const server = createServer();
