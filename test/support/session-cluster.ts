@@ -45,6 +45,14 @@ export class FaultyRegistry extends MemorySessionRegistry {
     await super.write(this.#lastLease, [change]);
   }
 
+  /** The store has it no more, and nobody is told. */
+  async lose(user: string, connection: string): Promise<void> {
+    const lease = { node: '', fence: '', leaseUntil: Infinity };
+    const change = { type: 'leave', user, connection, graceMs: 0, code: 1006, reason: '' } as const;
+    const [written] = await super.write(lease, [change]);
+    if (written?.ok) await this.acknowledge(written.events);
+  }
+
   override async write(lease: Lease, changes: readonly SessionChange[]): Promise<readonly Written[]> {
     if (this.away === 'before') throw AWAY;
     this.writes.push(changes);

@@ -87,10 +87,13 @@ export class SessionRecorder {
     this.writer.changed();
   }
 
-  #left({ id, session, closedWith }: Connection, end: ConnectionEnd): void {
-    const { times, rewriteLeftMs } = this.#options;
-    // The user may be connected elsewhere, and not be written there yet.
-    const graceMs = Math.max(graceOf(end, closedWith !== undefined, times), rewriteLeftMs());
+  #left(connection: Connection, end: ConnectionEnd): void {
+    const { times } = this.#options;
+    const { id, session, closedWith } = connection;
+    const rewriteLeftMs = this.#options.rewriteLeftMs();
+    // It may not be written anew yet, and its end would be none; nor may the user be, who is connected elsewhere.
+    if (rewriteLeftMs > 0) this.#entered(connection, true);
+    const graceMs = Math.max(graceOf(end, closedWith !== undefined, times), rewriteLeftMs);
     const { code, reason } = end;
     const graceEndsAt = performance.now() + graceMs;
     this.#pending.leave({ type: 'leave', user: session.user, connection: id, code, reason, graceEndsAt });

@@ -222,6 +222,22 @@ describe('a store that lost its data', () => {
     expect([one.connections.size, told().length]).toEqual([1_000, before]);
   });
 
+  it('is told of who ends before being written anew', async () => {
+    const one = await start('one');
+    for (let index = 0; index < 150; index += 1) one.connect(`user-${index}`);
+    const last = one.connect('last');
+    await settle();
+    await registry.lose('last', last.id);
+    registry.writes.length = 0;
+    directory.origin = 'second';
+    while (registry.writes.length === 0) await pass(10);
+    one.end(last, 1000);
+    await pass(1_000);
+    expect(typesOf('last')).toEqual(['connected', 'online', 'disconnected']);
+    await pass(22_000);
+    expect(typesOf('last')).toEqual(['connected', 'online', 'disconnected', 'offline']);
+  });
+
   it('is noticed by its origin, and what it brings back of ended connections is cleared', async () => {
     const one = await start('one');
     const stays = one.connect('alice');

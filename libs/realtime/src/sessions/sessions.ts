@@ -202,6 +202,7 @@ export class Sessions {
         void this.#clearLeftovers();
       },
       onSwept: () => {
+        this.#rewritingUntil = 0;
         for (const writer of this.#writers) writer.drop();
         for (const connection of this.#options.connections.all()) connection.close(CLOSE.goingAway);
       },
