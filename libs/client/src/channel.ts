@@ -181,13 +181,14 @@ export class Channel<Events extends object = Record<string, unknown>> {
     this.#resyncs.clear();
     this.#members?.forget();
     this.#settle(failure('unavailable', 'Unsubscribed'));
-    const [state, states] = [this.#state, this.#states];
+    const { status } = this.#state;
+    const states = this.#states;
     this.#state = IDLE;
     this.#states = new Listeners(this.#ports.report);
     const left = new Promise<void>((resolve) => this.#leaving.push(resolve));
     this.#membership.reconcile();
     // Last, as who hears of it may want the channel again.
-    if (state.status !== 'idle') states.emit(IDLE);
+    if (status !== 'idle') states.emit(IDLE);
     await left;
   }
 

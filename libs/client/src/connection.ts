@@ -13,7 +13,6 @@ const MAX_WAIT_MS = 3_600_000;
 const OFFLINE_MS = 60_000;
 /** From one try to the next, however often the page wakes. */
 const LEAST_GAP_MS = 500;
-const GOODBYE: Cause = { code: 1000, reason: 'normal' };
 
 export interface ConnectionEvents {
   /** Open again, before `state` says so: what must be sent first is sent here. */
@@ -130,7 +129,7 @@ export function createConnection(setup: TransportSetup, events: ConnectionEvents
     },
     stop: () => {
       transport?.close();
-      stopped(GOODBYE);
+      stopped({ code: 1000, reason: 'normal' });
     },
     send: (encoded) => transport?.send(encoded),
   };

@@ -66,6 +66,7 @@ export function createMembership(
       if (!held || (watchWanted && !watchHeld)) join(watchWanted);
     } else if (held === 'joined') {
       const done = (): void => {
+        asking = false;
         held = undefined;
         reconcile();
       };
@@ -83,6 +84,7 @@ export function createMembership(
     // What is held goes on by itself.
     const position = held ? undefined : events.position();
     const reply = (data: unknown): void => {
+      asking = false;
       held = given ? 'given' : 'joined';
       watchHeld = presence;
       failures = 0;
@@ -100,6 +102,7 @@ export function createMembership(
 
   const joinFailed = (error: unknown, presence: boolean): void => {
     const transient = isTransient(error);
+    asking = false;
     if (!events.isWanted()) {
       // After a time-out the server may hold it all the same.
       if (transient) held = 'joined';
@@ -119,16 +122,9 @@ export function createMembership(
     retry = setTimeout(reconcile, backoffMs(failures++));
   };
 
-  const ask = (event: SystemEvent, fields: object, { reply, fail }: ReplySink): void => {
-    const then =
-      <Args extends readonly unknown[]>(go: (...args: Args) => void) =>
-      (...args: Args): void => {
-        asking = false;
-        go(...args);
-      };
+  const ask = (event: SystemEvent, fields: object, sink: ReplySink): void => {
     asking = true;
-    const message = { event, data: { channel, ...fields }, own: true };
-    exchange.ask(message, { reply: then(reply), fail: then(fail) });
+    exchange.ask({ event, data: { channel, ...fields }, own: true }, sink);
   };
 
   return {
