@@ -230,6 +230,21 @@ describe('closing', () => {
     expect(clients.map(({ state }) => state.status)).toEqual(['stopped', 'stopped', 'stopped']);
   });
 
+  it('can be closed by who hears that there is no credential', async () => {
+    const realtime = connect({ token: () => Promise.reject(new Error('logged out')) });
+    const seen = statuses(realtime);
+    const closed = new Promise<void>((resolve) => {
+      realtime.onError(() => {
+        realtime.close();
+        resolve();
+      });
+    });
+    await closed;
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(seen.at(-1)).toBe('stopped');
+    expect(realtime.state).toMatchObject({ status: 'stopped', cause: { code: 1000 } });
+  });
+
   it('can be closed by who is asked for a credential', async () => {
     const realtime = client({
       token: () => {

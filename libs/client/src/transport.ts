@@ -154,12 +154,13 @@ export function openTransport(setup: TransportSetup, events: TransportEvents): T
       if (ended) wire.drop();
     } catch (thrown) {
       if (ended) return;
-      report(thrown);
       release();
       // The application's error code decides like the same answer of the server.
       const status = hasCode(thrown, 'forbidden') ? 403 : hasCode(thrown, 'unauthenticated') && 401;
       const answer = status && { answer: { status, error: thrown as RealtimeError } };
       events.end({ ...LOST, reason: 'no credential', ...answer });
+      // Last, as who hears of it may close the client.
+      report(thrown);
     }
   };
 
