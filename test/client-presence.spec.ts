@@ -75,22 +75,24 @@ describe('the SDK on channels with presence', () => {
     const ann = await watch(`ws://127.0.0.1:${road.port}/ws`, 'ann', room);
     const phone = await watch(right.ws(), 'bob', room);
     const laptop = await watch(left.ws(), 'bob', room);
-    await vi.waitFor(() => expect(ann.users).toEqual(['ann', 'bob']), WAIT);
-    await phone.unsubscribe();
-    const eve = await enter(right, 'eve', room);
+    // Behind the laptop on its node: who is seen shows that the laptop is written.
+    const eve = await enter(left, 'eve', room);
     await vi.waitFor(() => expect(ann.users).toEqual(['ann', 'bob', 'eve']), WAIT);
-    expect(laptop.users).toEqual(['ann', 'bob', 'eve']);
+    await phone.unsubscribe();
+    const fay = await enter(right, 'fay', room);
+    await vi.waitFor(() => expect(ann.users).toEqual(['ann', 'bob', 'eve', 'fay']), WAIT);
+    expect(laptop.users).toEqual(['ann', 'bob', 'eve', 'fay']);
 
     road.setMode('cut');
     await vi.waitFor(() => expect(ann.status).toBe('subscribing'), WAIT);
     await laptop.unsubscribe();
-    await eve.close();
+    await Promise.all([eve.close(), fay.close()]);
     const joe = await enter(right, 'joe', room);
     await vi.waitFor(async () => expect(await membersOf(room)).toBe(2), WAIT);
-    expect(ann.users).toEqual(['ann', 'bob', 'eve']);
+    expect(ann.users).toEqual(['ann', 'bob', 'eve', 'fay']);
     road.setMode('pass');
     await vi.waitFor(() => expect(ann.users).toEqual(['ann', 'joe']), WAIT);
-    expect(ann.told.toSorted()).toEqual(['+ann', '+bob', '+eve', '+joe', '-bob', '-eve']);
+    expect(ann.told.toSorted()).toEqual(['+ann', '+bob', '+eve', '+fay', '+joe', '-bob', '-eve', '-fay']);
     await joe.close();
     await vi.waitFor(() => expect(ann.users).toEqual(['ann']), WAIT);
   });
