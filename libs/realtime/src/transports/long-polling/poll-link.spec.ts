@@ -152,6 +152,26 @@ describe('the polls of a client', () => {
     expect(newer.answer).toEqual(batch(1, 'a'));
   });
 
+  it('holds the answers of four polls back that lost their place, and no more', async () => {
+    const polls = Array.from({ length: 7 }, () => polled(0));
+    await turn();
+    expect(polls.map(({ answer }) => answer !== undefined)).toEqual([
+      true,
+      true,
+      ...Array<boolean>(5).fill(false),
+    ]);
+    expect(polls[0]?.answer).toEqual(batch(0));
+  });
+
+  it('tells those, too, that the connection has ended, at once, and leaves no timer', async () => {
+    const older = polled(0);
+    const newer = polled(0);
+    connection.destroy();
+    await turn();
+    expect([older.answer, newer.answer]).toEqual([{ state: 'gone' }, { state: 'gone' }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('refuses a cursor that is not that of the last batch, and lets the poll that waits wait', async () => {
     connection.emit('a');
     polled(0);

@@ -9,6 +9,8 @@ import type { Batch, PollWire } from './poll-wire.js';
 const SILENCE_MS = 30_000;
 /** How long the answer to a poll is held back whose place a newer one took: its client asks again at once, and takes it back. */
 const REPLACED_MS = 1_000;
+/** So many answers are held back; before another one the oldest is given. */
+const MOST_REPLACED = 4;
 /** Later than this we were the ones who stood still. */
 const LATE_MS = 5_000;
 /** Timers are this early at most. */
@@ -43,6 +45,8 @@ export class PollLink extends HttpLink implements Debtor {
   /** What it may not have got yet. */
   #batch: Batch | undefined;
   #waiting: Waiting | undefined;
+  /** Polls that lost their place, and what each is answered. */
+  readonly #replaced = new Map<Waiting, Polled>();
   #silence: NodeJS.Timeout | undefined;
   #silentSince = 0;
   #isAnswering = false;
@@ -90,6 +94,8 @@ export class PollLink extends HttpLink implements Debtor {
   /** Whoever sent this poll went away: it must not count as a sign of life. */
   abandon(name: string): void {
     if (this.#waiting?.name === name) this.#settle(this.#nothing());
+    for (const [replaced, polled] of this.#replaced)
+      if (replaced.name === name) this.#release(replaced, polled);
   }
 
   /** The client says goodbye. */
@@ -156,7 +162,17 @@ export class PollLink extends HttpLink implements Debtor {
     this.#waiting = undefined;
     clearTimeout(waiting.timer);
     const nothing = this.#nothing();
-    setTimeout(() => waiting.answer(nothing), REPLACED_MS);
+    const timer = setTimeout(() => this.#release(replaced, nothing), REPLACED_MS);
+    const replaced: Waiting = { ...waiting, timer };
+    this.#replaced.set(replaced, nothing);
+    const [oldest] = this.#replaced;
+    if (oldest !== undefined && this.#replaced.size > MOST_REPLACED) this.#release(...oldest);
+  }
+
+  #release(replaced: Waiting, polled: Polled): void {
+    clearTimeout(replaced.timer);
+    this.#replaced.delete(replaced);
+    replaced.answer(polled);
   }
 
   #listen(): void {
@@ -178,6 +194,7 @@ export class PollLink extends HttpLink implements Debtor {
   #closed(): void {
     this.#isOver = true;
     this.#settle({ state: 'gone' });
+    for (const replaced of this.#replaced.keys()) this.#release(replaced, { state: 'gone' });
     clearTimeout(this.#silence);
     this.#drop();
     this.ended(this.#end);
