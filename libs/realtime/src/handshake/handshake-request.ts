@@ -49,7 +49,7 @@ export function prepareRequest(
   parts: RequestParts,
   platform: Platform,
 ): HandshakeRequest {
-  Object.setPrototypeOf(bare, classOn(platform).prototype);
+  Object.setPrototypeOf(bare, requestOn(platform).prototype);
   const request = bare as HandshakeRequest & PreparedRequest;
   request[PARTS] = parts;
   return request;
@@ -64,7 +64,7 @@ export function requestOfUpgrade(
   parts: RequestParts,
   platform: Platform,
 ): HandshakeRequest {
-  const request: object = Reflect.construct(UpgradeRequest, [bare, parts], classOn(platform));
+  const request: object = Reflect.construct(UpgradeRequest, [bare, parts], requestOn(platform));
   return request as HandshakeRequest;
 }
 
@@ -94,15 +94,20 @@ class UpgradeRequest {
 }
 
 // One prototype for all: a connection keeps its request, and fields of its own on each would cost it a kilobyte.
-function classOn({ request: base = IncomingMessage.prototype }: Platform): ClassOn {
+function requestOn({ request: base = IncomingMessage.prototype }: Platform): ClassOn {
+  return classOn(base, (prototype) => {
+    for (const [name, read] of Object.entries(FIELDS))
+      Object.defineProperty(prototype, name, field(name, read));
+    Object.defineProperty(prototype, 'res', RESPONSE_FIELD);
+  });
+}
+
+function classOn(base: object, complete?: (prototype: object) => void): ClassOn {
   const known = classes.get(base);
   if (known !== undefined) return known;
   const made: ClassOn = class {};
-  const prototype: object = made.prototype;
-  Object.setPrototypeOf(prototype, base);
-  for (const [name, read] of Object.entries(FIELDS))
-    Object.defineProperty(prototype, name, field(name, read));
-  Object.defineProperty(prototype, 'res', RESPONSE_FIELD);
+  Object.setPrototypeOf(made.prototype, base);
+  complete?.(made.prototype);
   classes.set(base, made);
   return made;
 }
@@ -141,7 +146,7 @@ function settle(request: object, name: string, value: unknown): void {
 export function prepareResponse(request: IncomingMessage, { response: base }: Platform): ServerResponse {
   if (base === undefined) return new ServerResponse(request);
   // Made with the platform's prototype: a change of prototypes behind it would slow down everything that it is asked.
-  const response = Reflect.construct(ServerResponse, [request], responseOn(base));
+  const response = Reflect.construct(ServerResponse, [request], classOn(base));
   (request as PreparedRequest)[RESPONSE] = new WeakRef(response);
   return response;
 }
@@ -157,13 +162,4 @@ export function adoptResponse(
   Object.setPrototypeOf(response, platform.response);
   (request as PreparedRequest)[RESPONSE] = new WeakRef(response);
   return response;
-}
-
-function responseOn(base: object): new () => object {
-  const known = classes.get(base);
-  if (known !== undefined) return known;
-  const made: ClassOn = class {};
-  Object.setPrototypeOf(made.prototype, base);
-  classes.set(base, made);
-  return made;
 }
