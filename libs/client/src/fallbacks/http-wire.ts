@@ -3,7 +3,7 @@ import { JSON_CODEC } from '../codec.js';
 import { answerOf } from '../dry-run.js';
 import { fieldsOf, readFrame, type ServerFrame } from '../server-frame.js';
 import type { Wire, WireEvents, WireSetup } from '../wire.js';
-import { sleep } from '../sleep.js';
+import { sleep } from './sleep.js';
 import { Upstream } from './upstream.js';
 
 export interface HttpTransportOptions {

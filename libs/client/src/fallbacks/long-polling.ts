@@ -2,7 +2,7 @@ import { backoffMs } from '../backoff.js';
 import { answerOf } from '../dry-run.js';
 import type { TransportKind } from '../wire.js';
 import { HttpWire, type HttpTransportOptions } from './http-wire.js';
-import { sleep } from '../sleep.js';
+import { sleep } from './sleep.js';
 
 /** A server answers within 25 s; what takes longer than this was lost on the way. */
 const POLL_MS = 40_000;

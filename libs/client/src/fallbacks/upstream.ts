@@ -1,6 +1,6 @@
 import { utf8Length } from '@aerie/protocol';
 import { backoffMs } from '../backoff.js';
-import { sleep } from '../sleep.js';
+import { sleep } from './sleep.js';
 
 const MAX_MESSAGES = 64;
 const MAX_BODY_BYTES = 512 * 1024;
