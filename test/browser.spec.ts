@@ -41,7 +41,7 @@ beforeAll(async () => {
     env: { ...process.env, AERIE_URL: address('http') },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  await once(server.stdout ?? server, 'data');
+  await firstWord(server);
 });
 afterEach(() => context?.close());
 afterAll(async () => {
@@ -220,4 +220,12 @@ function start(): Promise<RunningGateway> {
 
 async function publish(channel: string, ...data: number[]): Promise<void> {
   for (const datum of data) await other.api('publish', { channel, event: 'count', data: datum });
+}
+
+/** Until it has said something; a page's server that couldn't start says why on stderr. */
+async function firstWord(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`${child.spawnargs.join(' ')} ended with ${code}`);
+  });
+  await Promise.race([once(child.stdout ?? child, 'data'), ended]);
 }
