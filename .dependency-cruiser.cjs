@@ -22,7 +22,7 @@ module.exports = {
       name: 'client-entries-are-leaves',
       severity: 'error',
       from: { path: '^libs/client/src', pathNot: spec },
-      to: { path: '^libs/client/src/(bytes|msgpack|presence|react|fallbacks/index)[.]ts$' },
+      to: { path: '^libs/client/src/(bytes|msgpack|react|(fallbacks|presence|reading)/index)[.]ts$' },
     },
     { name: 'libs-never-see-apps', severity: 'error', from: { path: '^libs' }, to: { path: '^apps' } },
     {

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
+import { history, publications } from '@aerie/client/reading';
 import { RealtimeService } from '@aerie/realtime';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -114,7 +115,7 @@ describe('the SDK on channels with a history', () => {
     const channel = client.channel('room:read');
     const seen: unknown[] = [];
     const reading = (async () => {
-      for await (const { event, data } of channel) {
+      for await (const { event, data } of publications(channel)) {
         seen.push(data);
         if (event === 'say' && data === 21) return;
       }
@@ -138,7 +139,7 @@ describe('the SDK on channels with a history', () => {
   it('gives each of two readers everything, whenever they read', async () => {
     const client = await open();
     const channel = client.channel('room:readers');
-    const readers = [channel.publications(), channel.publications()];
+    const readers = [publications(channel), publications(channel)];
     const first = readers.map((reader) => reader.next());
     await channel.subscribe();
     await publish('room:readers', 1, 3);
@@ -153,20 +154,20 @@ describe('the SDK on channels with a history', () => {
     await publish('room:pages', 1, 10);
     const client = await open();
     const channel = client.channel('room:pages');
-    const newest = await channel.history({ limit: 3 });
+    const newest = await history(channel, { limit: 3 });
     expect(newest).toMatchObject({ channel: 'room:pages', offset: 10, epoch: expect.any(String) as string });
     expect(newest.publications.map(({ data }) => data)).toEqual([8, 9, 10]);
 
-    const first = await channel.history({ after: 0, limit: 4 });
+    const first = await history(channel, { after: 0, limit: 4 });
     network.setMode('cut');
     await when(client, 'waiting');
-    const asked = channel.history({ after: 4, limit: 4 });
+    const asked = history(channel, { after: 4, limit: 4 });
     await publish('room:pages', 11, 11);
     network.setTarget(other.port);
     network.setMode('pass');
-    const last = await channel.history({ after: 8, limit: 4 });
+    const last = await history(channel, { after: 8, limit: 4 });
     const pages = [first, await asked, last];
-    expect(pages.map(({ publications }) => publications.map(({ data }) => data))).toEqual([
+    expect(pages.map((page) => page.publications.map(({ data }) => data))).toEqual([
       [1, 2, 3, 4],
       [5, 6, 7, 8],
       [9, 10, 11],
@@ -178,22 +179,22 @@ describe('the SDK on channels with a history', () => {
   it('has no more of its history than the channel keeps', async () => {
     await publish('room:trimmed', 1, 120);
     const client = await open();
-    const { offset, publications } = await client.channel('room:trimmed').history({ after: 0, limit: 10 });
-    expect(offset).toBe(120);
-    expect(publications.map((publication) => publication.offset)).toEqual(countFrom(21, 10));
+    const page = await history(client.channel('room:trimmed'), { after: 0, limit: 10 });
+    expect(page.offset).toBe(120);
+    expect(page.publications.map(({ offset }) => offset)).toEqual(countFrom(21, 10));
   });
 
   it('refuses history and reading of a channel that is forbidden or does not exist, and says which has none', async () => {
     const client = await open();
     for (const name of ['secret:1', 'nobody:1']) {
       const channel = client.channel(name);
-      await expect(channel.history()).rejects.toMatchObject({ code: 'forbidden' });
-      await expect(channel.publications().next()).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(history(channel)).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(publications(channel).next()).rejects.toMatchObject({ code: 'forbidden' });
     }
     const plain = client.channel('plain:1');
-    await expect(plain.history()).rejects.toMatchObject({ code: 'not_found' });
-    await expect(plain.history({ limit: 101 })).rejects.toMatchObject({ code: 'invalid' });
-    const reader = plain.publications();
+    await expect(history(plain)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(history(plain, { limit: 101 })).rejects.toMatchObject({ code: 'invalid' });
+    const reader = publications(plain);
     const next = reader.next();
     await plain.subscribe();
     expect(await app.get(RealtimeService).channel('plain:1').publish('say', 7)).toMatchObject({ ok: true });

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { RealtimeClient } from '@aerie/client';
+import { presence } from '@aerie/client/presence';
 import { openClient, type TestClient } from '@aerie/realtime/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { ALL_ZERO, gaugesOf } from './support/gauges.js';
@@ -95,6 +97,25 @@ describe('the SDK on channels with presence', () => {
     expect(ann.told.toSorted()).toEqual(['+ann', '+bob', '+eve', '+fay', '+joe', '-bob', '-eve', '-fay']);
     await joe.close();
     await vi.waitFor(() => expect(ann.users).toEqual(['ann']), WAIT);
+  });
+
+  it('leaves no ghost where a channel is left while its members are asked for', async () => {
+    const room = newRoom();
+    const client = new RealtimeClient(left.ws(), { token: () => tokenFor('ann') });
+    const channel = client.channel(room);
+    let told = 0;
+    for (let stay = 0; stay < 5; stay += 1) {
+      presence(channel).on('change', () => (told += 1));
+      await channel.subscribe();
+      await channel.unsubscribe();
+    }
+    const eve = await enter(left, 'eve', room);
+    const bob = await watch(left.ws(), 'bob', room);
+    await vi.waitFor(() => expect(bob.users).toEqual(['bob', 'eve']), WAIT);
+    await vi.waitFor(async () => expect(await membersOf(room)).toBe(2), WAIT);
+    expect(told).toBe(0);
+    client.close();
+    await eve.close();
   });
 
   it('has all of more than 1,000 members, whatever changes while they are read, and forgets all', async () => {

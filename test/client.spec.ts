@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import type { RealtimeClient, RealtimeOptions } from '@aerie/client';
+import { stream } from '@aerie/client/reading';
 import { CurrentSession, RealtimeModule, RealtimeService, Refusal, type Session } from '@aerie/realtime';
 import { BadRequestException, type INestApplication, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -206,7 +207,7 @@ describe('messages to a Nest application', () => {
 
   it('are answered with a stream of replies', async () => {
     const seen: string[] = [];
-    for await (const status of client.stream<string>('order.follow')) seen.push(status);
+    for await (const status of stream<string>(client, 'order.follow')) seen.push(status);
     expect(seen).toEqual(['packed', 'sent', 'delivered']);
     expect(await client.request('order.follow')).toBe('packed');
   });
@@ -230,7 +231,7 @@ describe('messages to a Nest application', () => {
   it('fail in the middle of a stream', async () => {
     const seen: unknown[] = [];
     const reading = (async () => {
-      for await (const reply of client.stream('order.tears')) seen.push(reply);
+      for await (const reply of stream(client, 'order.tears')) seen.push(reply);
     })();
     await expect(reading).rejects.toMatchObject({ code: 'invalid' });
     expect(seen).toEqual([1, 2]);

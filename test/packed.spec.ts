@@ -28,16 +28,43 @@ await app.listen(process.env['PORT'] ?? 3000);
 await drainOnSignals(app);
 `;
 
+// Every entry of the client, and what an entry of its own takes of it.
+const CLIENT = `
+import { RealtimeClient } from '@aerie/client';
+import { history, publications, stream } from '@aerie/client/reading';
+
+export * from '@aerie/client/bytes';
+export * from '@aerie/client/fallbacks';
+export * from '@aerie/client/msgpack';
+export * from '@aerie/client/presence';
+export * from '@aerie/client/react';
+export * from '@aerie/protocol';
+
+interface Events {
+  say: { text: string };
+}
+
+export async function read(realtime: RealtimeClient<Events>): Promise<string[]> {
+  const room = realtime.channel('room:7');
+  const { publications: before } = await history(room);
+  const texts = before.map(({ data }) => data.text);
+  for await (const { data } of publications(room)) texts.push(data.text);
+  for await (const line of stream<string>(realtime, 'log.follow')) texts.push(line);
+  // @ts-expect-error -- the inside is not published
+  void realtime.core;
+  // @ts-expect-error -- the inside is not published
+  void room.listen;
+  return texts;
+}
+`;
+
 let app: PackedApp;
 let taken: readonly string[];
 beforeAll(async () => {
   app = await PackedApp.create(surroundings);
   taken = await app.takeFilesOf('realtime');
   await app.write('passport.main.ts', PASSPORT_MAIN);
-  await app.write(
-    'client.ts',
-    `export { RealtimeClient } from '@aerie/client';\nexport { msgpack } from '@aerie/client/msgpack';\nexport * from '@aerie/protocol';\n`,
-  );
+  await app.write('client.ts', CLIENT);
 }, INSTALL_MS);
 afterAll(() => app.remove());
 

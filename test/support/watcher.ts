@@ -1,5 +1,5 @@
-import { RealtimeClient } from '@aerie/client';
-import { presence as keepPresence } from '@aerie/client/presence';
+import { RealtimeClient, type Channel } from '@aerie/client';
+import { presence, type ChannelPresence } from '@aerie/client/presence';
 import { WebSocket } from 'ws';
 import { tokenFor } from './gateway.js';
 
@@ -9,7 +9,9 @@ export class Watcher {
   readonly told: string[] = [];
   readonly user: string;
   readonly #client: RealtimeClient;
-  readonly #channel: string;
+  readonly #channel: Channel;
+  readonly #members: ChannelPresence;
+  readonly #seen: Promise<unknown>;
 
   /** @param where Asked for each attempt. */
   constructor(where: string | (() => string), user: string, channel: string) {
@@ -20,34 +22,29 @@ export class Watcher {
       }
     }
     this.user = user;
-    this.#client = new RealtimeClient(url(), {
-      token: () => tokenFor(user),
-      webSocket: Socket,
-      presence: keepPresence(),
-    });
+    this.#client = new RealtimeClient(url(), { token: () => tokenFor(user), webSocket: Socket });
     this.#client.onError(() => undefined);
-    this.#channel = channel;
-    const { presence } = this.#client.channel(channel);
-    presence.on('join', (member) => this.told.push(`+${member.user}`));
-    presence.on('leave', (member) => this.told.push(`-${member.user}`));
+    this.#channel = this.#client.channel(channel);
+    this.#members = presence(this.#channel);
+    this.#members.on('join', (member) => this.told.push(`+${member.user}`));
+    this.#members.on('leave', (member) => this.told.push(`-${member.user}`));
+    this.#seen = new Promise((resolve) => this.#members.on('change', resolve));
   }
 
-  /** Resolves when it is in. */
+  /** Resolves when it is in, and sees who else is. */
   async subscribed(): Promise<this> {
-    await this.#client.channel(this.#channel).subscribe();
+    await this.#channel.subscribe();
+    await this.#seen;
     return this;
   }
 
   get status(): string {
-    return this.#client.channel(this.#channel).state.status;
+    return this.#channel.state.status;
   }
 
   /** Whom it sees, in the order of their names. */
   get users(): readonly string[] {
-    return this.#client
-      .channel(this.#channel)
-      .presence.members.map(({ user }) => user)
-      .toSorted();
+    return this.#members.members.map(({ user }) => user).toSorted();
   }
 
   /** How often it was told that this user left. */
@@ -56,7 +53,7 @@ export class Watcher {
   }
 
   unsubscribe(): Promise<void> {
-    return this.#client.channel(this.#channel).unsubscribe();
+    return this.#channel.unsubscribe();
   }
 
   close(): void {

@@ -7,7 +7,7 @@ export type ChannelState =
   /** Asked for, or to be asked for as soon as there is a connection. */
   | { readonly status: 'subscribing' }
   /** `recovered`: after a reconnect, whether it went on where it was. Absent where there was nothing to go on from. */
-  | { readonly status: 'subscribed'; readonly recovered?: boolean }
+  | { readonly status: 'subscribed'; readonly recovered?: boolean | undefined }
   /** The server said no; only `subscribe()` asks again. */
   | { readonly status: 'refused'; readonly error: RealtimeError }
   /** The server took it back; only `subscribe()` asks again. */
@@ -17,5 +17,5 @@ export type ChannelState =
 export interface Resync {
   readonly reason: string;
   /** Where the channel goes on. */
-  readonly position?: Position;
+  readonly position?: Position | undefined;
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ScriptedServer, type Peer } from '../test/scripted-server.js';
 import type { Resync } from './channel-state.js';
@@ -39,6 +41,11 @@ function heard(): { text: string }[] {
 
 function say(offset: number) {
   return { event: 'say', channel: 'user:alice', data: { text: String(offset) }, offset };
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
 }
 
 /** The channel that the server gives, at a position. */
@@ -148,6 +155,34 @@ describe('subscribing', () => {
     await left;
     expect(realtime.channel('room:7')).toBe(room);
     expect(realtime.channel('constructor').state.status).toBe('idle');
+  });
+});
+
+describe('a channel that nobody holds', () => {
+  it('is the same one as long as it is wanted or listened to', async () => {
+    const seen = heard();
+    const peer = await subscribed();
+    const states: string[] = [];
+    realtime.channel('room:8').onState(({ status }) => states.push(status));
+    const before = [new WeakRef(realtime.channel('room:7')), new WeakRef(realtime.channel('room:8'))];
+    // Not in this task, whose own references count.
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(before.map((held) => held.deref() !== undefined)).toEqual([true, true]);
+    peer.send({ event: 'say', channel: 'room:7', data: { text: 'hello' } });
+    realtime.channel('room:8').on('say', () => undefined);
+    await vi.waitFor(() => expect(seen).toEqual([{ text: 'hello' }]));
+    expect(realtime.channel('room:7').state.status).toBe('subscribed');
+    expect(states).toEqual(['subscribing']);
+  });
+
+  it('is forgotten where nothing is wanted of it', async () => {
+    const idle = new WeakRef(realtime.channel('room:9'));
+    await vi.waitFor(async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      collectGarbage();
+      expect(idle.deref()).toBeUndefined();
+    });
   });
 });
 
@@ -387,21 +422,47 @@ describe('a subscription', () => {
     expect(room.state).toEqual({ status: 'idle' });
   });
 
-  it('never lets an unsubscribe overtake the subscribe before it', async () => {
+  it('is asked for and left in the order of the calls, and only the reply to the last counts', async () => {
     const room = realtime.channel('room:7');
-    room.on('say', () => undefined);
+    const seen: string[] = [];
+    room.on('say', ({ text }) => seen.push(text));
     const peer = await server.connection();
-    const subscribe = await peer.receive('$subscribe');
+    const first = await peer.receive('$subscribe');
     const left = room.unsubscribe();
     const joined = room.subscribe();
     const leftAgain = room.unsubscribe();
     await expect(joined).rejects.toMatchObject({ code: 'unavailable' });
+    room.on('say', ({ text }) => seen.push(text));
     realtime.send('between');
     await peer.receive('between');
-    expect(peer.events).toEqual(['$subscribe', 'between']);
-    peer.send({ id: subscribe.id, data: { channel: 'room:7' } });
+    const asked = ['$subscribe', '$unsubscribe'];
+    expect(peer.events).toEqual([...asked, ...asked, '$subscribe', 'between']);
+    peer.send({
+      id: first.id,
+      data: { channel: 'room:7', publications: [{ ...say(1), channel: 'room:7' }] },
+    });
+    await peer.reply('$unsubscribe', { data: {} });
+    await peer.reply('$subscribe', { error: { code: 'forbidden', message: 'of an earlier stay' } });
     await peer.reply('$unsubscribe', { data: {} });
     await Promise.all([left, leftAgain]);
+    expect([room.state.status, seen]).toEqual(['subscribing', []]);
+    await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+    await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
+  });
+
+  it('leaves no try behind that was to come later', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.1);
+    const room = realtime.channel('room:7');
+    room.on('say', () => undefined);
+    const peer = await server.connection();
+    await peer.reply('$subscribe', { error: { code: 'internal', message: 'busy' } });
+    realtime.send('heard');
+    await peer.receive('heard');
+    const left = room.unsubscribe();
+    await peer.reply('$unsubscribe', { data: {} });
+    await left;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(peer.events).toEqual(['$subscribe', 'heard', '$unsubscribe']);
   });
 
   it('is kept where it is wanted again before it was left', async () => {
@@ -499,5 +560,47 @@ describe('publishing', () => {
     await expect(aborted).rejects.toThrow('changed my mind');
     realtime.close();
     await expect(closed).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describe('a signal', () => {
+  it('ends the waiting for a subscription, which stays wanted', async () => {
+    const abort = new AbortController();
+    const room = realtime.channel('room:7');
+    const reply = room.subscribe({ signal: abort.signal });
+    const peer = await server.connection();
+    const asked = await peer.receive('$subscribe');
+    abort.abort('enough');
+    await expect(reply).rejects.toBe('enough');
+    peer.send({ id: asked.id, data: { channel: 'room:7' } });
+    await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
+    await expect(room.subscribe({ signal: AbortSignal.abort('late') })).rejects.toBe('late');
+  });
+
+  it('ends a publish while it waits for its next attempt, and takes out what has not left', async () => {
+    vi.mocked(Math.random).mockReturnValue(0.999);
+    const abort = new AbortController();
+    const room = realtime.channel('room:7');
+    const published = room.publish('say', { text: 'hi' }, { signal: abort.signal });
+    const peer = await server.connection();
+    await peer.reply('$publish', { error: { code: 'unavailable', message: 'later' } });
+    const arrived = realtime.request('arrived');
+    await peer.reply('arrived', { data: true });
+    await arrived;
+    abort.abort('enough');
+    await expect(published).rejects.toBe('enough');
+
+    server.greet = () => undefined;
+    peer.cut();
+    await vi.waitFor(() => expect(realtime.state.status).toBe('waiting'));
+    const gone = new AbortController();
+    const waiting = room.publish('say', { text: 'gone' }, { signal: gone.signal });
+    realtime.send('kept');
+    gone.abort('no more');
+    await expect(waiting).rejects.toBe('no more');
+    const next = await server.connection();
+    next.welcome();
+    await next.receive('kept');
+    expect(next.events).toEqual(['kept']);
   });
 });

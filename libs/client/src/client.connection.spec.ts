@@ -398,6 +398,24 @@ describe('asking why an open failed', () => {
     expect(server.dryRuns.map(({ url }) => url)).toEqual(['/ws?ticket=t2']);
   });
 
+  it('has nothing to ask without a credential, however long that takes', async () => {
+    const never = new Promise<string>(() => undefined);
+    for (const options of [{ ticket: () => never }, { token: () => never }]) {
+      const realtime = connect({ ...options, connectTimeoutMs: 20 });
+      expect((await when(realtime, 'waiting')).cause.reason).toBe('not welcomed in time');
+    }
+    expect(server.dryRuns).toHaveLength(0);
+  });
+
+  it('comes back without an answer where the ticket to ask with does not come in time', async () => {
+    server.refusal = { status: 403 };
+    const never = new Promise<string>(() => undefined);
+    const ticket = vi.fn<() => string | Promise<string>>().mockReturnValueOnce('t1').mockReturnValue(never);
+    const realtime = connect({ ticket, connectTimeoutMs: 2_000 });
+    expect((await when(realtime, 'waiting')).cause).toEqual({ code: 1006, reason: 'connection lost' });
+    expect(server.dryRuns).toHaveLength(0);
+  });
+
   it('backs off when nobody answers', async () => {
     server.refusal = { status: 500 };
     const fetch = vi.fn(() => Promise.reject(new TypeError('network')));

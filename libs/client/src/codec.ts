@@ -9,20 +9,20 @@ export interface Codec {
   readonly subprotocols: readonly string[];
   /** Writes a message for the best of them. @throws for what can't be written. */
   encode(message: object): Encoded;
-  /** Writes anew what `encode` wrote, for the one that the server chose. */
-  translate(encoded: Encoded, subprotocol: string): Encoded;
+  /** Writes anew what `encode` wrote, for the one that the server chose; empty or undefined for none. */
+  translate(encoded: Encoded, subprotocol: string | undefined): Encoded;
   /** Reads what a socket received. @throws for what is no frame. */
   decode(data: unknown): unknown;
 }
 
 export const JSON_CODEC: Codec = {
   subprotocols: [JSON_SUBPROTOCOL],
-  encode: (message) => JSON.stringify(message),
+  encode: JSON.stringify,
   translate: (encoded) => encoded,
-  decode: (data) => (typeof data === 'string' ? JSON.parse(data) : undefined),
+  decode: JSON.parse,
 };
 
 /** How much of a frame an encoded message fills. */
 export function byteLength(encoded: Encoded): number {
-  return typeof encoded === 'string' ? new TextEncoder().encode(encoded).length : encoded.byteLength;
+  return (typeof encoded === 'string' ? new TextEncoder().encode(encoded) : encoded).length;
 }

@@ -1,11 +1,10 @@
 import type { Welcome } from '@aerie/protocol';
-import type { Unlisten } from './emitter.js';
 import type { Line } from './exchange.js';
 import { isOffline, watchPage } from './page.js';
-import { NO_TRIES, nextStep, type Ending, type Step } from './reconnect-policy.js';
+import { NO_TRIES, nextStep, type Ending, type Step, type Tries } from './reconnect-policy.js';
 import type { ServerFrame } from './server-frame.js';
 import type { Cause, RealtimeState } from './state.js';
-import { openTransport, type Transport, type TransportSetup } from './transport.js';
+import type { OpenTransport, Transport, TransportSetup } from './transport.js';
 
 /** No server may silence a client for longer. */
 const MAX_WAIT_MS = 3_600_000;
@@ -13,6 +12,10 @@ const MAX_WAIT_MS = 3_600_000;
 const OFFLINE_MS = 60_000;
 /** From one try to the next, however often the page wakes. */
 const LEAST_GAP_MS = 500;
+
+export interface ConnectionSetup extends Omit<TransportSetup, 'wait'> {
+  readonly open: OpenTransport;
+}
 
 export interface ConnectionEvents {
   /** Open again, before `state` says so: what must be sent first is sent here. */
@@ -32,95 +35,84 @@ export interface Connection extends Line {
   stop(): void;
 }
 
-export function createConnection(setup: TransportSetup, events: ConnectionEvents): Connection {
+export function createConnection(setup: ConnectionSetup, events: ConnectionEvents): Connection {
   let state: RealtimeState = { status: 'idle' };
-  let tries = NO_TRIES;
+  let tries: Tries = NO_TRIES;
   let triedAt = 0;
   let transport: Transport | undefined;
-  /** What is waited for; nothing else than its end where the server chose it. */
+  /** What is waited for, where the client chose to. What the server chose has no other end than its own. */
   let pause: Step | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let unwatch: Unlisten | undefined;
+  let running: AbortController | undefined;
 
-  const enter = (next: RealtimeState): void => {
+  const enter = (next: RealtimeState, first?: () => void): void => {
     const before = state.status;
-    const stops = next.status === 'stopped';
-    if (stops && before === 'stopped') return;
     state = next;
     if (before === 'open') events.cut();
-    if (stops) events.stopped();
-    if (next.status === 'open') events.open(next.welcome);
+    first?.();
     if (state === next) events.state(next);
   };
 
-  const tryIn = (ms: number): void => {
+  const wait = (ms: number, then: () => void): void => {
     clearTimeout(timer);
-    timer = setTimeout(attempt, ms);
-  };
-
-  const endPause = (): void => {
-    clearTimeout(timer);
-    pause = undefined;
+    timer = setTimeout(then, ms);
   };
 
   const attempt = (): void => {
-    endPause();
+    pause = undefined;
     triedAt = performance.now();
-    transport = openTransport(setup, { welcome: opened, frame: events.frame, end: ended });
+    transport = setup.open(
+      { ...setup, wait },
+      {
+        ...events,
+        welcome: (welcome) => enter({ status: 'open', welcome }, () => events.open(welcome)),
+        end: ended,
+      },
+    );
     enter({ status: 'connecting', attempt: tries.attempt + 1 });
   };
 
-  const opened = (welcome: Welcome): void => {
-    setup.plan.welcomed();
-    enter({ status: 'open', welcome });
-  };
-
   const ended = (ending: Ending): void => {
-    const change = setup.plan.ended(ending);
-    if (change === 'now') return attempt();
-    const step = nextStep(change === 'next' ? { ...ending, answer: undefined } : ending, tries);
-    tries = step.tries;
-    if (step.ms === undefined) stopped(step.cause);
-    else wait(step);
+    const step = nextStep(ending, tries);
+    tries = step;
+    transport = undefined;
+    if (step.ms === undefined) return stopped(step.cause);
+    pause = step.patient ? undefined : step;
+    rest(step);
   };
 
-  const wait = (step: Step): void => {
-    const { cause, ms = 0, patient } = step;
-    const offline = !patient && isOffline();
-    const retryInMs = Math.min(offline ? Math.max(ms, OFFLINE_MS) : ms, MAX_WAIT_MS);
-    pause = step;
-    tryIn(retryInMs);
-    enter({ status: 'waiting', retryInMs, attempt: tries.attempt + 1, cause, ...(offline && { offline }) });
+  const rest = ({ cause, ms = 0, attempt: number }: Step): void => {
+    const offline = pause && isOffline();
+    const retryInMs = offline ? OFFLINE_MS : Math.min(ms, MAX_WAIT_MS);
+    wait(retryInMs, attempt);
+    enter({ status: 'waiting', retryInMs, attempt: number + 1, cause, ...(offline && { offline }) });
   };
 
   const stopped = (cause: Cause): void => {
-    endPause();
-    unwatch?.();
-    unwatch = undefined;
-    enter({ status: 'stopped', cause });
+    clearTimeout(timer);
+    running?.abort();
+    running = undefined;
+    if (state.status !== 'stopped') enter({ status: 'stopped', cause }, events.stopped);
   };
 
-  const woke = (): void => {
+  const look = (): void => {
     transport?.probe();
-    if (pause && !pause.patient && !isOffline())
-      tryIn(Math.max(0, triedAt + LEAST_GAP_MS - performance.now()));
-  };
-
-  const wentOffline = (): void => {
-    transport?.probe();
-    if (pause && !pause.patient) wait(pause);
+    if (!pause) return;
+    if (!isOffline()) wait(Math.max(0, triedAt + LEAST_GAP_MS - performance.now()), attempt);
+    else if (!('offline' in state)) rest(pause);
   };
 
   const start = (): void => {
-    if (unwatch) return;
-    unwatch = watchPage(woke, wentOffline);
+    if (running) return;
+    running = new AbortController();
+    watchPage(look, running.signal);
     tries = NO_TRIES;
     attempt();
   };
 
   return {
     state: () => state,
-    welcome: () => (state.status === 'open' ? state.welcome : undefined),
+    welcome: () => (state as { readonly welcome?: Welcome }).welcome,
     stopped: () => state.status === 'stopped',
     start,
     demand: () => {

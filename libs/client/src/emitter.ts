@@ -4,37 +4,34 @@ export type Unlisten = () => void;
 /** Where failures go that nobody awaits. */
 export type Report = (error: unknown) => void;
 
-type Listener<Args extends readonly unknown[]> = (...args: Args) => unknown;
-
-/** The listeners of one thing. One that throws or rejects is reported and stops neither the others nor the client. */
-export class Listeners<Args extends readonly unknown[]> extends Set<{ readonly call: Listener<Args> }> {
-  readonly #report: Report;
-
-  constructor(report: Report) {
-    super();
-    this.#report = report;
-  }
-
-  listen(call: Listener<Args>): Unlisten {
-    const entry = { call };
-    this.add(entry);
-    return () => void this.delete(entry);
-  }
-
-  emit(...args: Args): void {
-    for (const { call } of Array.from(this))
-      try {
-        const result = call(...args);
-        if (result instanceof Promise) result.catch(this.#report);
-      } catch (error) {
-        this.#report(error);
-      }
-  }
+/** The listeners of one thing, by the names of what they hear. */
+export interface Emitter {
+  readonly size: number;
+  /** @param name `''` hears everything. */
+  on(name: string, listener: (...args: never[]) => unknown): Unlisten;
+  /** A listener that throws or rejects is reported and stops neither the others nor the client. */
+  emit(name: string, ...args: readonly unknown[]): void;
 }
 
-/** Listeners by event name. */
-export class Emitter<Args extends readonly unknown[]> extends Listeners<[event: string, ...args: Args]> {
-  on(event: string, listener: Listener<Args>): Unlisten {
-    return this.listen((name, ...args) => name === event && listener(...args));
-  }
+export function createEmitter(report: Report): Emitter {
+  const listeners = new Set<readonly [name: string, listener: (...args: unknown[]) => unknown]>();
+  return {
+    get size() {
+      return listeners.size;
+    },
+    on: (...entry) => {
+      listeners.add(entry as never);
+      return () => void listeners.delete(entry as never);
+    },
+    emit: (name, ...args) => {
+      for (const [heard, listener] of Array.from(listeners))
+        if (!heard || heard === name)
+          try {
+            const result = listener(...args);
+            if (result instanceof Promise) result.catch(report);
+          } catch (error) {
+            report(error);
+          }
+    },
+  };
 }

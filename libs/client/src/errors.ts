@@ -7,8 +7,8 @@ import type { ErrorBody, ErrorCode } from '@aerie/protocol';
  */
 export class RealtimeError extends Error {
   override readonly name = 'RealtimeError';
-  readonly code: ErrorCode;
-  readonly details: unknown;
+  declare readonly code: ErrorCode;
+  declare readonly details: unknown;
 
   constructor({ code, message, details }: ErrorBody) {
     super(message);
@@ -23,7 +23,7 @@ export function failure(code: ErrorCode, message: string): RealtimeError {
 }
 
 export function stopped(): RealtimeError {
-  return failure('unavailable', 'The client is stopped');
+  return failure('unavailable', 'stopped');
 }
 
 /** True for a failure with one of these codes. */

@@ -45,6 +45,8 @@ it('asks for them no faster than the server takes, and lets messages wait as lon
 
 it('asks again where a subscription stays without any answer for five minutes, and not where the line is long', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  // Or five minutes of silence would be the end of the connection.
+  server.greet = (peer) => peer.welcome({ heartbeat: { intervalMs: 600_000, timeoutMs: 10_000 } });
   realtime.channel('room:1').on('say', () => undefined);
   const peer = await server.connection();
   await peer.receive('$subscribe');
@@ -69,6 +71,30 @@ it('sends no faster than a server takes, in order, and loses nothing', async () 
   await vi.waitFor(() => expect(named(peer.frames, 'tick')).toHaveLength(200), { timeout: 5_000 });
   expect(performance.now() - started).toBeGreaterThan(900);
   expect(named(peer.frames, 'tick').map(({ data }) => data?.['number'])).toEqual([...Array(200).keys()]);
+});
+
+it('goes on with what waits for its turn when one of its own went ahead', async () => {
+  server.greet = (peer) => peer.welcome({ messages: { perSecond: 100, burst: 20 } });
+  realtime.connect();
+  const peer = await server.connection();
+  await vi.waitFor(() => expect(realtime.state.status).toBe('open'));
+  for (let number = 0; number < 30; number += 1) realtime.send('tick', { number });
+  // Its turn has come, and no timer could see it yet.
+  for (const until = performance.now() + 100; performance.now() < until;);
+  realtime.channel('room:1').on('say', () => undefined);
+  await vi.waitFor(() => expect(named(peer.frames, 'tick')).toHaveLength(30));
+  expect(peer.events.indexOf('$subscribe')).toBeLessThan(29);
+});
+
+it('lets nothing wait past 256 KiB, and what need not wait leave', async () => {
+  server.greet = (peer) => peer.welcome({ maxFrameBytes: 1_000_000 });
+  const large = 'x'.repeat(300_000);
+  expect(() => realtime.send('large', large)).toThrow(expect.objectContaining({ code: 'overloaded' }));
+  realtime.connect();
+  const peer = await server.connection();
+  await vi.waitFor(() => expect(realtime.state.status).toBe('open'));
+  realtime.send('large', large);
+  await peer.receive('large');
 });
 
 it('keeps what has not left for the next connection, requests included', async () => {

@@ -1,5 +1,4 @@
 import type { Welcome } from '@aerie/protocol';
-import { createBacklog } from './backlog.js';
 import { byteLength, type Codec, type Encoded } from './codec.js';
 import type { Report, Unlisten } from './emitter.js';
 import { failure, RealtimeError, stopped } from './errors.js';
@@ -8,7 +7,6 @@ import { onAbort } from './on-abort.js';
 import { createPace } from './pace.js';
 import type { ServerFrame } from './server-frame.js';
 
-const MAX_UNREAD_REPLIES = 256;
 const MAX_PENDING = 1_000;
 const MAX_WAITING = 100;
 const MAX_WAITING_BYTES = 256 * 1024;
@@ -28,14 +26,14 @@ interface Outgoing {
   readonly event: string;
   readonly data?: unknown;
   /** One of the client's own: goes ahead of the application's, and on this connection or not at all. */
-  readonly own?: boolean;
+  readonly own?: boolean | undefined;
 }
 
 /** Who waits for replies. Called in the order of the wire, synchronously, so that no later frame overtakes a reply. */
 export interface ReplySink {
   /** `last`: no further reply comes. */
   readonly reply: (data: unknown, last: boolean) => void;
-  readonly fail: (error: unknown) => void;
+  readonly fail: Report;
 }
 
 /** What carries the frames. */
@@ -55,9 +53,8 @@ export interface Exchange {
   /** @throws RealtimeError when it can neither be sent nor queued. */
   send(message: Outgoing): void;
   request(message: Outgoing, options?: RequestOptions): Promise<unknown>;
-  stream(message: Outgoing, options?: RequestOptions): AsyncGenerator<unknown, void, undefined>;
-  /** Sends a message whose replies, or failure, go to the sink. */
-  ask(message: Outgoing, sink: ReplySink, options?: RequestOptions): number;
+  /** Sends a message whose replies, or failure, go to the sink. @returns Ends it: the sink hears no more. */
+  ask(message: Outgoing, sink: ReplySink, options?: RequestOptions): Unlisten;
   /** Settles after that time, or sooner: when the connection goes or it stops. @throws the signal's reason. */
   pause(ms: number, signal?: AbortSignal): Promise<void>;
   /** A reply, or an error. */
@@ -72,67 +69,62 @@ export interface Exchange {
 }
 
 interface Waiting {
-  /** Of a request; undefined where no reply is wanted. */
-  readonly id?: number;
-  readonly encoded: Encoded;
+  encoded: Encoded;
   readonly own?: boolean | undefined;
-  readonly fail: (error: unknown) => void;
+  readonly fail: Report;
 }
 
-interface Pending {
-  readonly sink: ReplySink;
+interface Pending extends Waiting, ReplySink {
+  readonly id: number;
   readonly timer: ReturnType<typeof setTimeout>;
-  readonly release: Unlisten;
+  readonly end: () => boolean;
 }
 
 export function createExchange(line: Line, codec: Codec, report: Report): Exchange {
   const pace = createPace();
   const pending = new Map<unknown, Pending>();
-  /** The client's own first, then the application's. */
-  let waiting: Waiting[] = [];
+  const own = new Set<Waiting>();
+  const others = new Set<Waiting>();
   // 0 is the first message's `$auth`.
   let lastId = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  /** Whatever ends a request ends it once: it is not sent any more, and its sink hears no more. */
-  const end = (id: unknown): ReplySink | undefined => {
-    const one = pending.get(id);
-    if (!one) return undefined;
-    pending.delete(id);
-    clearTimeout(one.timer);
-    one.release();
-    waiting = waiting.filter((frame) => frame.id !== id);
-    return one.sink;
-  };
-  const fail = (id: unknown, error: unknown): void => end(id)?.fail(error);
+  let flushing: ReturnType<typeof setTimeout> | undefined;
 
   /** @throws RealtimeError `overloaded`; the signal's reason. */
-  const expect = (sink: ReplySink, timeoutMs: number, signal: AbortSignal | undefined): number => {
-    if (pending.size >= MAX_PENDING) throw failure('overloaded', 'Too many requests are waiting');
-    const id = (lastId += 1);
-    const late = failure('timeout', `No reply within ${timeoutMs} ms`);
-    const release = onAbort(signal, (reason) => fail(id, reason));
-    pending.set(id, { sink, release, timer: setTimeout(() => fail(id, late), timeoutMs) });
-    return id;
+  const expect = (
+    { reply, fail: failed }: ReplySink,
+    ms: number,
+    { signal, own: ahead }: Abortable & Pick<Outgoing, 'own'>,
+  ): Pending => {
+    if (pending.size >= MAX_PENDING) throw failure('overloaded', 'too much is waiting');
+    // Whatever ends it ends it once: it is not sent any more, and hears no more.
+    const end = (): boolean => {
+      clearTimeout(one.timer);
+      release();
+      own.delete(one);
+      others.delete(one);
+      return pending.delete(one.id);
+    };
+    const fail = (error: unknown): void => {
+      if (end()) failed(error);
+    };
+    const release = onAbort(signal, fail);
+    const timer = setTimeout(fail, ms, failure('timeout', `no reply within ${ms} ms`));
+    const one: Pending = { own: ahead, id: (lastId += 1), encoded: '', timer, reply, fail, end };
+    pending.set(one.id, one);
+    return one;
   };
 
-  /** Fails what has been sent. */
-  const failSent = (why: () => RealtimeError): void => {
-    for (const id of Array.from(pending.keys()))
-      if (!waiting.some((frame) => frame.id === id)) fail(id, why());
-  };
-
-  const flush = (): void => {
+  const flush = (ownOnly?: boolean): void => {
     while (line.welcome()) {
-      const [frame] = waiting;
-      if (!frame) return;
-      const ms = pace.take();
-      if (ms > 0) {
-        clearTimeout(timer);
-        timer = setTimeout(flush, ms);
-        return;
+      const queue = ownOnly || own.size > 0 ? own : others;
+      const [frame] = queue;
+      const ms = frame && pace.take();
+      if (ms) {
+        clearTimeout(flushing);
+        flushing = setTimeout(flush, ms);
       }
-      waiting.shift();
+      if (!frame || ms) return;
+      queue.delete(frame);
       try {
         line.send(frame.encoded);
       } catch (error) {
@@ -141,83 +133,73 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
     }
   };
 
+  /** @throws RealtimeError where it may neither leave nor wait. */
   const post = (frame: Waiting): void => {
     if (line.stopped()) throw stopped();
-    if (line.welcome()) {
-      if (!(frame.own ? waiting[0]?.own : waiting[0]) && pace.take() === 0) return line.send(frame.encoded);
-    } else if (frame.own) throw failure('unavailable', 'There is no connection');
-    const others = waiting.filter((one) => !one.own);
-    const bytes = [...others, frame].reduce((sum, { encoded }) => sum + byteLength(encoded), 0);
-    if (!frame.own && (others.length >= MAX_WAITING || bytes > MAX_WAITING_BYTES))
-      throw failure('overloaded', 'Too many messages are waiting');
-    waiting = frame.own ? [...waiting.filter((one) => one.own), frame, ...others] : [...waiting, frame];
-    flush();
+    if (frame.own && !line.welcome()) throw failure('unavailable', 'connection lost');
+    (frame.own ? own : others).add(frame);
+    flush(frame.own);
+    const bytes = [...others].reduce((sum, { encoded }) => sum + byteLength(encoded), 0);
+    if (others.has(frame) && (others.size > MAX_WAITING || bytes > MAX_WAITING_BYTES)) {
+      others.delete(frame);
+      throw failure('overloaded', 'too much is waiting');
+    }
     line.demand();
   };
 
   const exchange: Exchange = {
     flush,
-    send: ({ event, data }) => post({ encoded: codec.encode({ event, data }), fail: report }),
-    ask: ({ event, data, own }, sink, { timeoutMs = own ? OWN_TIMEOUT_MS : TIMEOUT_MS, signal } = {}) => {
-      let id = 0;
+    send: (message) => post({ encoded: codec.encode(message), fail: report }),
+    ask: (
+      { own: ahead, ...message },
+      sink,
+      { timeoutMs = ahead ? OWN_TIMEOUT_MS : TIMEOUT_MS, signal } = {},
+    ) => {
+      let one: Pending | undefined;
       try {
-        id = expect(sink, timeoutMs, signal);
-        const encoded = codec.encode({ event, data, id });
-        post({ id, encoded, own, fail: (error) => fail(id, error) });
+        one = expect(sink, timeoutMs, { own: ahead, signal });
+        one.encoded = codec.encode({ ...message, id: one.id });
+        post(one);
       } catch (error) {
-        end(id);
-        sink.fail(error);
+        (one ?? sink).fail(error);
       }
-      return id;
+      return () => void one?.end();
     },
     pause: (ms, signal) =>
       new Promise((resolve) => {
         const settle = (): void => resolve();
-        expect({ reply: settle, fail: settle }, ms, signal);
+        expect({ reply: settle, fail: settle }, ms, { signal });
       }),
     request: (message, options) =>
       new Promise((resolve, reject) => {
         const reply = (data: unknown): void => {
-          end(id);
+          // Of a stream the first counts.
+          end();
           resolve(data);
         };
-        const id = exchange.ask(message, { reply, fail: reject }, options);
+        const end = exchange.ask(message, { reply, fail: reject }, options);
       }),
-    stream: async function* (message, options) {
-      const replies = createBacklog<unknown>(MAX_UNREAD_REPLIES);
-      const reply = (data: unknown, last: boolean): void => {
-        if (data !== undefined) replies.push(data);
-        if (last) replies.finish();
-      };
-      const id = exchange.ask(message, { reply, fail: replies.fail }, options);
-      try {
-        yield* replies.read();
-      } finally {
-        end(id);
-      }
-    },
     receive: ({ id, error, data, more, done }) => {
       const one = pending.get(id);
-      if (error) {
-        if (id === undefined) report(new RealtimeError(error));
-        else fail(id, new RealtimeError(error));
-      } else if (one) {
+      if (error) (id === undefined ? report : one?.fail)?.(new RealtimeError(error));
+      else if (one) {
         const last = !more || !!done;
         clearTimeout(one.timer);
-        // Out of the map first: the sink may send again.
-        if (last) end(id);
-        one.sink.reply(data, last);
+        // Out of the map first: who hears it may send again.
+        if (last) one.end();
+        one.reply(data, last);
       }
     },
     opened: () => pace.opened(line.welcome()?.messages),
     cut: () => {
-      clearTimeout(timer);
-      waiting = waiting.filter(({ own }) => !own);
-      failSent(() => failure('unavailable', 'The connection was lost'));
+      clearTimeout(flushing);
+      own.clear();
+      for (const one of Array.from(pending.values()))
+        if (!others.has(one)) one.fail(failure('unavailable', 'connection lost'));
     },
     stop: () => {
-      for (const frame of waiting.splice(0)) frame.fail(stopped());
-      failSent(stopped);
+      for (const one of [...others, ...pending.values()]) one.fail(stopped());
+      others.clear();
     },
   };
   return exchange;

@@ -8,28 +8,16 @@ export type {
   SubscribeReply,
 } from '@aerie/protocol';
 export type { ChannelState, Resync } from './channel-state.js';
-export { Channel } from './channel.js';
+export type { Channel } from './channel.js';
 export { RealtimeClient } from './client.js';
 export type { Codec, Encoded } from './codec.js';
 export type { CredentialOptions, TokenVia } from './credentials.js';
 export type { Unlisten } from './emitter.js';
 export { RealtimeError } from './errors.js';
-export type { ChannelPresence, KeepPresence, PresenceChange, PresenceEvents } from './member-keeper.js';
 export type { Abortable, EventName, Publication } from './events.js';
 export type { RequestOptions } from './exchange.js';
-export type { HistoryOptions, HistoryPage } from './history.js';
 export type { RealtimeOptions } from './options.js';
 export type { PublishOptions } from './publish.js';
 export type { Cause, RealtimeState } from './state.js';
-export type {
-  Fallbacks,
-  PlannedEnding,
-  PlanStep,
-  TransportKind,
-  TransportPlan,
-  Wire,
-  WireClose,
-  WireEvents,
-  WireSetup,
-} from './wire.js';
+export type { Fallbacks } from './transport.js';
 export type { WebSocketConstructor, WebSocketLike } from './web-socket.js';

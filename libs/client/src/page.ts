@@ -1,5 +1,3 @@
-import type { Unlisten } from './emitter.js';
-
 /** Whether the browser says that there is no network. Others don't say. */
 export function isOffline(): boolean {
   return (globalThis.navigator as Navigator | undefined)?.onLine === false;
@@ -7,18 +5,14 @@ export function isOffline(): boolean {
 
 /**
  * Listens to what a browser tells of its page; a worker hears of the network only, and Node of nothing.
- * @param woke It is looked at again, runs again, or has a network again: what time has passed is unknown.
- * @param offline The network is gone.
+ * @param changed It is looked at again, runs again, or its network came or went: what time has passed is unknown.
+ * @param signal Ends it.
  */
-export function watchPage(woke: () => void, offline: () => void): Unlisten {
-  const abort = new AbortController();
-  const { document } = globalThis;
-  const listen = (target: EventTarget | undefined, type: string, listener: () => void): void =>
-    target?.addEventListener?.(type, listener, abort);
-  listen(globalThis, 'offline', offline);
-  listen(globalThis, 'online', woke);
-  listen(globalThis, 'pageshow', woke);
-  listen(document, 'resume', woke);
-  listen(document, 'visibilitychange', () => document.visibilityState === 'visible' && woke());
-  return () => abort.abort();
+export function watchPage(changed: () => void, signal: AbortSignal): void {
+  const heard = ({ type }: Event): void => {
+    if (type !== 'visibilitychange' || !document.hidden) changed();
+  };
+  // On its way to the document an event comes by the window, whether it bubbles or not.
+  for (const type of ['offline', 'online', 'pageshow', 'resume', 'visibilitychange'])
+    globalThis.addEventListener?.(type, heard, { signal, capture: true });
 }

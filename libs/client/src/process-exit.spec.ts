@@ -73,6 +73,24 @@ describe('the process', () => {
     expect(code).toBe(0);
   });
 
+  it('can end after close() while it waits to ask for the members again', async () => {
+    server.greet = (peer) => {
+      peer.welcome();
+      void (async () => {
+        await peer.reply('$subscribe', { data: { channel: 'room:7' } });
+        await peer.reply('$subscribe', { error: { code: 'unavailable', message: 'not now' } });
+        peer.send({ event: 'enough' });
+      })();
+    };
+    const { code } = await run(`
+      const { presence } = await import(${JSON.stringify(new URL('./presence/index.ts', import.meta.url).href)});
+      const realtime = new RealtimeClient(url);
+      Math.random = () => 1_000;
+      presence(realtime.channel('room:7')).on('change', () => undefined);
+      realtime.on('enough', () => realtime.close());`);
+    expect(code).toBe(0);
+  });
+
   it('can end after close() while it waits for the next attempt', async () => {
     server.refusal = { status: 503, headers: { 'retry-after': '600' } };
     const { code } = await run(

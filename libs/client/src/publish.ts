@@ -1,7 +1,8 @@
 import type { PublishReply } from '@aerie/protocol';
 import { backoffMs } from './backoff.js';
 import { hasCode } from './errors.js';
-import type { Exchange, Line, RequestOptions } from './exchange.js';
+import type { Core } from './core.js';
+import type { RequestOptions } from './exchange.js';
 
 const MAX_ATTEMPTS = 5;
 
@@ -19,14 +20,9 @@ interface Publishing {
   readonly data: unknown;
 }
 
-interface PublishPorts {
-  readonly line: Line;
-  readonly exchange: Exchange;
-}
-
 /** Publishes, and repeats with the same key while the outcome is unknown: at most five times. */
 export async function publish(
-  { line, exchange }: PublishPorts,
+  { line, exchange }: Core,
   publishing: Publishing,
   { idempotencyKey = randomKey(), ...options }: PublishOptions = {},
 ): Promise<PublishReply> {

@@ -1,3 +1,4 @@
+import type { Welcome } from '@aerie/protocol';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { renewSession } from './session-renewal.js';
 
@@ -6,10 +7,24 @@ const DAY = 86_400_000;
 describe('session renewal', () => {
   const renew = vi.fn<() => Promise<number | null>>();
   const report = vi.fn();
-  let stop: (() => void) | undefined;
+  let stop: () => void;
 
   function start(expiresAt: number | null, serverTime?: number): void {
-    stop = renewSession({ expiresAt, ...(serverTime !== undefined && { serverTime }) }, renew, report);
+    const stopped = Promise.withResolvers<void>();
+    let isStopped = false;
+    let timer: ReturnType<typeof setTimeout>;
+    stop = () => {
+      isStopped = true;
+      clearTimeout(timer);
+      stopped.resolve();
+    };
+    const pause = (ms: number): Promise<void> => {
+      const passed = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+      return Promise.race([stopped.promise, passed]);
+    };
+    const welcome = { expiresAt, ...(serverTime !== undefined && { serverTime }) } as Welcome;
+    const line = { welcome: () => (isStopped ? undefined : welcome) };
+    void renewSession(welcome, { line, exchange: { pause }, report }, renew);
   }
 
   beforeEach(() => {
@@ -18,7 +33,7 @@ describe('session renewal', () => {
     report.mockReset();
   });
   afterEach(() => {
-    stop?.();
+    stop();
     vi.useRealTimers();
   });
 
@@ -84,7 +99,7 @@ describe('session renewal', () => {
       () => new Promise((resolve) => setTimeout(() => resolve(Date.now() + 10_000), 100)),
     );
     await vi.advanceTimersByTimeAsync(8_050);
-    stop?.();
+    stop();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(renew).toHaveBeenCalledTimes(1);
     expect(vi.getTimerCount()).toBe(0);

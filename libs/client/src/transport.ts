@@ -1,22 +1,18 @@
 import type { ErrorBody, Welcome } from '@aerie/protocol';
-import { byteLength, type Codec, type Encoded } from './codec.js';
-import type { Credentials } from './credentials.js';
-import { askWhy } from './dry-run.js';
+import { byteLength, type Encoded } from './codec.js';
 import type { Report } from './emitter.js';
 import { failure, hasCode, type RealtimeError } from './errors.js';
-import { watchLiveness, type Liveness } from './liveness.js';
 import type { Ending } from './reconnect-policy.js';
 import { fieldsOf, readFrame, type ServerFrame } from './server-frame.js';
-import type { Reached, TransportPlan, Wire, WireClose } from './wire.js';
+import type { Answer, Dial, Wire, WireClose, WireSetup, WireSocket } from './wire.js';
 
-export interface TransportSetup {
-  readonly credentials: Credentials;
-  readonly codec: Codec;
-  readonly plan: TransportPlan;
-  readonly fetch: typeof globalThis.fetch;
+export interface TransportSetup extends Omit<WireSetup, 'credential'> {
+  readonly dial: Dial;
   /** From the start of an attempt to `$welcome`. */
   readonly connectTimeoutMs: number;
   readonly report: Report;
+  /** Calls after that time, unless it is told to wait for something else, or all ends: one waits for one thing at a time. */
+  readonly wait: (ms: number, then: () => void) => void;
 }
 
 export interface TransportEvents {
@@ -29,150 +25,149 @@ export interface TransportEvents {
 export interface Transport {
   /** @throws RealtimeError `too_large` past the server's frame limit, `overloaded` when 1 MiB waits for the network. */
   send(encoded: Encoded): void;
-  /** Looks whether the server is still there, where it was. */
+  /** Asks whether the server is still there, where it was, and gives up 5 s later: time may have passed that no timer saw. */
   probe(): void;
   /** Says goodbye. No event follows. */
   close(): void;
 }
 
+/** Begins an attempt. */
+export type OpenTransport = (setup: TransportSetup, events: TransportEvents) => Transport;
+
+/** Tries other kinds where the client's own doesn't get through: `fallbacks()` of `@aerie/client/fallbacks` does. */
+export type Fallbacks = (open: OpenTransport) => OpenTransport;
+
 const MAX_EARLY_FRAMES = 100;
 const MAX_BUFFERED_BYTES = 1024 * 1024;
-const LOST = { code: 1006, reason: '' };
+/** A server that can be reached answers sooner; what can't be is to be replaced while somebody looks. */
+const PROBE_MS = 5_000;
+const LOST = 1006;
 
 /** One attempt and what comes of it: credential, wire, `$welcome`, frames, end, and the question why. */
-export function openTransport(setup: TransportSetup, events: TransportEvents): Transport {
-  const { credentials, codec, plan, report } = setup;
+export const openTransport: OpenTransport = (setup, events) => {
+  const { credentials, codec, connectTimeoutMs, wait } = setup;
   const abort = new AbortController();
   /** What the application sent before `$welcome`: a gateway's `handleConnection` greets its client. */
-  const early: ServerFrame[] = [];
-  let wire: Wire | undefined;
-  let reached: Reached | undefined;
-  let liveness: Liveness | undefined;
-  let credential = '';
-  let welcome: Welcome | undefined;
+  const early: unknown[] = [];
+  let socket: WireSocket | undefined;
+  let why: Wire['why'] | undefined;
+  /** 0: not yet. */
   let welcomedAt = 0;
-  /** When to come back, as the server's latest `$reconnect` said; counted from its receipt. */
-  let dueAt: number | undefined;
+  let maxFrameBytes = 0;
+  let intervalMs = 0;
+  let timeoutMs = 0;
+  /** When it is given up, if a sign of life was asked for. */
+  let overAt = Infinity;
+  /** When to come back, as the server's latest `$reconnect` said; counted from its receipt. 0: it didn't. */
+  let dueAt = 0;
   let error: ErrorBody | undefined;
   let ended = false;
 
-  const release = (): void => {
-    ended = true;
-    clearTimeout(deadline);
-    liveness?.stop();
-  };
-
-  const end = ({ code, reason, answer }: WireClose): void => {
+  const end = ({ code, reason }: WireClose, answer?: Answer): void => {
     if (ended) return;
-    release();
-    wire?.drop();
+    ended = true;
     const now = performance.now();
-    const ending = {
-      code,
-      reason,
-      answer,
-      error,
-      reached,
-      openMs: welcome && now - welcomedAt,
-      remainderMs: dueAt && Math.max(0, dueAt - now),
+    const openMs = welcomedAt && now - welcomedAt;
+    const ending = { code, reason, answer, error, openMs, afterMs: dueAt - now };
+    if (socket?.terminate) socket.terminate();
+    else socket?.close();
+    if (code !== LOST || welcomedAt || !why) return events.end(ending);
+    const tell = (said?: Answer): void => {
+      if (abort.signal.aborted) return;
+      abort.abort();
+      events.end({ ...ending, answer: said });
     };
-    if (code === LOST.code && !welcome && wire?.hidesRefusals !== false) void explain(ending);
-    else events.end(ending);
+    wait(connectTimeoutMs / 2, tell);
+    why(abort.signal).then(tell, () => tell());
   };
 
-  const explain = async (ending: Ending): Promise<void> => {
-    const { signal } = abort;
-    // The attempt used the ticket up, so asking with it again would always be answered 401.
-    const value = credentials.singleUse ? await credentials.obtain().catch(() => '') : credential;
-    const answer = await askWhy(credentials.dryRun(value), { fetch: setup.fetch, signal });
-    if (!signal.aborted) events.end({ ...ending, answer });
-  };
+  const lose = (reason: string, answer?: Answer): void => end({ code: LOST, reason }, answer);
+
+  const onWire = (encoded: Encoded): Encoded => codec.translate(encoded, socket?.protocol);
 
   const send = (encoded: Encoded): void => {
-    const data = codec.translate(encoded, wire?.protocol() ?? '');
-    const bytes = byteLength(data);
-    const limit = welcome?.maxFrameBytes ?? 0;
-    if (bytes > limit) throw failure('too_large', `A frame may have ${limit} bytes, not ${bytes}`);
-    if ((wire?.bufferedBytes() ?? 0) > MAX_BUFFERED_BYTES)
-      throw failure('overloaded', 'The network takes less than is being sent');
-    wire?.send(data);
+    const data = onWire(encoded);
+    if (byteLength(data) > maxFrameBytes) throw failure('too_large', `more than ${maxFrameBytes} bytes`);
+    if (socket && socket.bufferedAmount > MAX_BUFFERED_BYTES)
+      throw failure('overloaded', 'too much is waiting');
+    socket?.send(data);
   };
 
-  const greet = (said: Welcome): void => {
-    clearTimeout(deadline);
-    welcome = said;
+  // A browser doesn't show the protocol's pings, so after an interval without a frame this asks for one.
+  const heard = (): void => {
+    overAt = Infinity;
+    wait(intervalMs, () => ping(timeoutMs));
+  };
+
+  const ping = (ms: number): void => {
+    overAt = performance.now() + ms;
+    // A loop that stalled has frames waiting behind its timers: they get one pass to prove the server alive.
+    wait(ms, () => wait(1, () => lose('no sign of life')));
+    socket?.send(onWire(codec.encode({ event: '$ping' })));
+  };
+
+  const probe = (): void => {
+    // Not where an answer is due soon, or only just overdue.
+    if (welcomedAt && Math.abs(overAt - performance.now()) > PROBE_MS) ping(Math.min(timeoutMs, PROBE_MS));
+  };
+
+  const greet = (welcome: Welcome): void => {
     welcomedAt = performance.now();
-    reached = 'welcomed';
-    liveness = watchLiveness(welcome.heartbeat, {
-      ping: () => !ended && wire?.send(codec.translate(codec.encode({ event: '$ping' }), wire.protocol())),
-      dead: () => end({ ...LOST, reason: 'no sign of life' }),
-    });
+    ({
+      maxFrameBytes,
+      heartbeat: { intervalMs, timeoutMs },
+    } = welcome);
+    heard();
     events.welcome(welcome);
-    for (const frame of early.splice(0)) if (!ended) events.frame(frame);
+    for (const data of early.splice(0)) received(data);
   };
 
-  const receive = (data: unknown): void => {
+  const received = (data?: unknown): void => {
     if (ended) return;
-    liveness?.heard();
+    if (welcomedAt) heard();
     try {
-      take(readFrame(data, codec));
+      take(readFrame(data, codec), data);
     } catch (thrown) {
       // Of a server that keeps to the protocol there is no such frame.
-      report(thrown);
-      end({ ...LOST, reason: 'not understood' });
+      setup.report(thrown);
+      lose('not understood');
     }
   };
 
-  const take = (frame: ServerFrame): void => {
-    if (frame.event === '$reconnect') {
-      const { afterMs } = fieldsOf(frame.data);
-      if (afterMs !== undefined) dueAt = performance.now() + afterMs;
-    } else if (welcome) events.frame(frame);
-    else if (frame.event === '$welcome') {
-      // The wire's own: nobody else is to see it.
-      const { resume: _, ...said } = fieldsOf(frame.data);
-      greet(said as Welcome);
-    } else if (frame.error) error = frame.error;
-    else if (early.length < MAX_EARLY_FRAMES) early.push(frame);
+  const take = (frame: ServerFrame, data: unknown): void => {
+    if (frame.event === '$reconnect') dueAt = performance.now() + (fieldsOf(frame.data).afterMs ?? 0);
+    else if (welcomedAt) events.frame(frame);
+    else if (frame.event === '$welcome') greet(fieldsOf(frame.data) as Welcome);
+    else if (frame.error) error = frame.error;
+    else if (data && early.length < MAX_EARLY_FRAMES) early.push(data);
   };
 
   const open = async (): Promise<void> => {
     try {
-      credential = await credentials.obtain();
+      const credential = await credentials.obtain();
       if (ended) return;
-      reached = 'nothing';
-      wire = plan.current.open(
-        { ...setup, credential },
-        {
-          opened: () => (reached = 'opened'),
-          received: receive,
-          alive: () => liveness?.heard(),
-          closed: end,
-        },
-      );
+      ({ socket, why } = setup.dial({ ...setup, credential }, { received, closed: end }));
       // Its owner may have said goodbye while it was being made.
-      if (ended) wire.drop();
+      if (ended) socket.close(1000);
     } catch (thrown) {
       if (ended) return;
-      release();
       // The application's error code decides like the same answer of the server.
       const status = hasCode(thrown, 'forbidden') ? 403 : hasCode(thrown, 'unauthenticated') && 401;
-      const answer = status && { answer: { status, error: thrown as RealtimeError } };
-      events.end({ ...LOST, reason: 'no credential', ...answer });
+      lose('no credential', status ? { status, error: thrown as RealtimeError } : undefined);
       // Last, as who hears of it may close the client.
-      report(thrown);
+      setup.report(thrown);
     }
   };
 
-  const deadline = setTimeout(() => end({ ...LOST, reason: 'not welcomed in time' }), setup.connectTimeoutMs);
+  wait(connectTimeoutMs, () => lose('not welcomed in time'));
   void open();
   return {
     send,
-    probe: () => liveness?.probe(),
+    probe,
     close: () => {
-      release();
+      ended = true;
       abort.abort();
-      wire?.close();
+      socket?.close(1000);
     },
   };
-}
+};

@@ -1,32 +1,44 @@
-import type { WebSocketConstructor } from './web-socket.js';
-import type { TransportKind } from './wire.js';
+import { BEARER_SUBPROTOCOL_PREFIX } from '@aerie/protocol';
+import { answerOf } from './http-answer.js';
+import type { Dial } from './wire.js';
 
-/** Connections by WebSocket. */
-export function webSocketKind(socketClass: WebSocketConstructor): TransportKind {
+/** Opens a WebSocket. */
+export const dialWebSocket: Dial = (setup, events) => {
+  const { webSocket, fetch, codec, credentials, credential } = setup;
+  const { name, via } = credentials;
+  const inHeader = via === 'subprotocol';
+  const addressWith = (value: string): string => {
+    const url = new URL(credentials.url);
+    if (via === 'query') url.searchParams.set(name, value);
+    return url.href;
+  };
+  const bearer = inHeader ? [BEARER_SUBPROTOCOL_PREFIX + credential] : [];
+  const socket = new webSocket(addressWith(credential), [...codec.subprotocols, ...bearer]);
+  socket.binaryType = 'arraybuffer';
+  socket.addEventListener('open', () => {
+    events.received();
+    const auth = { event: '$auth', data: credentials.authData(credential), id: 0 };
+    if (via === 'message') socket.send(codec.translate(codec.encode(auth), socket.protocol));
+  });
+  socket.addEventListener('message', ({ data }) => events.received(data));
+  // `close` follows and says it all; `ws` would throw without a listener.
+  socket.addEventListener('error', () => undefined);
+  socket.addEventListener('close', events.closed);
   return {
-    name: 'websocket',
-    open: ({ credentials, credential, codec }, events) => {
-      const { url, protocols, firstMessage } = credentials.socketAddress(credential, codec.subprotocols);
-      const socket = new socketClass(url, protocols);
-      const protocolOf = (): string => socket.protocol ?? '';
-      socket.binaryType = 'arraybuffer';
-      socket.addEventListener('open', () => {
-        events.opened();
-        const auth = { event: '$auth', data: firstMessage, id: 0 };
-        if (firstMessage) socket.send(codec.translate(codec.encode(auth), protocolOf()));
+    socket,
+    // It doesn't show the status of a refused upgrade. So this is the attempt once more, by `GET` and with what it carried:
+    // a first message comes later, and its server may take none. A ticket is used up, and would always be answered 401.
+    why: async (signal) => {
+      const value = name === 'ticket' ? await credentials.obtain() : credential;
+      const response = await fetch(addressWith(value).replace(/^ws/, 'http'), {
+        headers: inHeader ? { authorization: `Bearer ${value}` } : {},
+        credentials: via ? 'same-origin' : 'include',
+        cache: 'no-store',
+        // Redirects stay unfollowed: a credential must not travel on to another address.
+        redirect: 'error',
+        signal,
       });
-      socket.addEventListener('message', ({ data }) => events.received(data));
-      // `close` follows and says it all; `ws` would throw without a listener.
-      socket.addEventListener('error', () => undefined);
-      socket.addEventListener('close', events.closed);
-      return {
-        hidesRefusals: true,
-        bufferedBytes: () => socket.bufferedAmount,
-        protocol: protocolOf,
-        send: (data) => socket.send(data),
-        close: () => socket.close(1000),
-        drop: () => (socket.terminate ? socket.terminate() : socket.close()),
-      };
+      return answerOf(response);
     },
   };
-}
+};

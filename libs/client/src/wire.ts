@@ -1,43 +1,35 @@
-import type { Codec, Encoded } from './codec.js';
+import type { ErrorBody } from '@aerie/protocol';
+import type { Codec } from './codec.js';
 import type { Credentials } from './credentials.js';
-import type { DryRunAnswer } from './dry-run.js';
+import type { WebSocketConstructor, WebSocketLike } from './web-socket.js';
 
-/** One way to open a connection: a WebSocket, or what stands in for it. */
-export interface TransportKind {
-  /** As in `$welcome.transport`. */
-  readonly name: string;
-  open(setup: WireSetup, events: WireEvents): Wire;
-}
+/** Opens a connection: a WebSocket, or what stands in for it. */
+export type Dial = (setup: WireSetup, events: WireEvents) => Wire;
 
 export interface WireSetup {
+  readonly webSocket: WebSocketConstructor;
+  /** Called on nothing: a browser's own refuses to be called on anything but the window. */
+  readonly fetch: typeof globalThis.fetch;
+  readonly codec: Codec;
   readonly credentials: Credentials;
   /** The credential of this attempt. */
   readonly credential: string;
-  readonly codec: Codec;
-  readonly fetch: typeof globalThis.fetch;
 }
 
-/** Frames out. Whatever comes back comes by `WireEvents`, and nothing of it before `open` has returned. */
+/** Whatever comes back comes by `WireEvents`, and nothing of it before the `Dial` has returned. */
 export interface Wire {
-  /** Bytes given to `send` that are not on the network yet. */
-  bufferedBytes(): number;
-  /** The subprotocol that the server chose; empty for none. */
-  protocol(): string;
-  /** Whether a refused open shows no reason, so that one has to ask for it. */
-  readonly hidesRefusals: boolean;
-  send(data: Encoded): void;
-  /** Says goodbye; what was sent before still goes. */
-  close(): void;
-  /** Ends at once. */
-  drop(): void;
+  /** Frames out. */
+  readonly socket: WireSocket;
+  /** Why it was not let in, where it ended before `$welcome` without a close code. Fails where nobody can tell. */
+  why(signal: AbortSignal): Promise<Answer | undefined>;
 }
+
+/** What is used of a WebSocket once its events have listeners. */
+export type WireSocket = Pick<WebSocketLike, 'bufferedAmount' | 'protocol' | 'send' | 'close' | 'terminate'>;
 
 export interface WireEvents {
-  /** The server let it in; `$welcome` is still to come. */
-  readonly opened: () => void;
-  readonly received: (data: unknown) => void;
-  /** A sign of life that is no frame. */
-  readonly alive: () => void;
+  /** A frame, or without data another sign of life. The first says that the server let it in. */
+  readonly received: (data?: unknown) => void;
   /** Once at least; only the first counts. */
   readonly closed: (close: WireClose) => void;
 }
@@ -46,37 +38,13 @@ export interface WireClose {
   /** WebSocket close code; 1006 where it was simply lost. */
   readonly code: number;
   readonly reason: string;
-  /** Why it was not let in. */
-  readonly answer?: DryRunAnswer | undefined;
 }
 
-/** Which transport the next attempt takes. One plan per client. */
-export interface TransportPlan {
-  readonly current: TransportKind;
-  /** The current one said `$welcome`. */
-  welcomed(): void;
-  /** An attempt, or the connection that came of it, ended. */
-  ended(ending: PlannedEnding): PlanStep;
-}
-
-/** What a plan looks at. */
-export interface PlannedEnding {
-  readonly answer?: DryRunAnswer | undefined;
-  /** Absent where nothing was tried. */
-  readonly reached?: Reached | undefined;
-  readonly code: number;
-}
-
-/** How far an attempt came: it never opened, it opened, it was welcomed. */
-export type Reached = 'nothing' | 'opened' | 'welcomed';
-
-/** `next`: another transport, after the usual wait. `now`: another transport at once. */
-export type PlanStep = 'stay' | 'next' | 'now';
-
-/** Makes the plan of a client: `fallbacks()` of `@aerie/client/fallbacks` does. */
-export type Fallbacks = (webSocket: TransportKind, url: URL) => TransportPlan;
-
-/** The plan of a client without fallbacks. */
-export function only(current: TransportKind): TransportPlan {
-  return { current, welcomed: () => undefined, ended: () => 'stay' };
+/** What a server answered instead of opening a connection. 426 to `GET` means that it would take a WebSocket. */
+export interface Answer {
+  readonly status: number;
+  /** Why the server refused. A refusal without this has not the server's form: something on the way answered in its place. */
+  readonly error?: ErrorBody | undefined;
+  /** The server's `Retry-After`, in milliseconds; below 0 where it has passed, NaN for none. */
+  readonly afterMs?: number;
 }

@@ -19,6 +19,18 @@ describe('what a client does after a close', () => {
     expect(closeAdvice(code)).toBe(advice);
   });
 
+  it.each([
+    [401, 'renew'],
+    [403, 'stop'],
+    [404, 'stop'],
+    [426, 'reconnect'],
+    [429, 'back-off'],
+    [502, 'reconnect'],
+    [503, 'back-off'],
+  ])('%i in answer to an open means %s', (status, advice) => {
+    expect(closeAdvice(status)).toBe(advice);
+  });
+
   it.each([1005, 1006, 1012, 3000, 4000, 4999, Number.NaN])(
     '%d, which is in no table, means reconnect',
     (code) => {

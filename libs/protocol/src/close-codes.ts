@@ -34,12 +34,18 @@ export type CloseAdvice = 'stop' | 'reconnect' | 'back-off' | 'renew';
 
 type Code = (typeof CLOSE)[CloseName]['code'];
 
-/** Of the code alone, and apart from the reasons, so that a client's bundle doesn't carry those. */
-const STOP: readonly number[] = [1000, 1008, 1009, 4403] satisfies Code[];
-const RENEW: readonly number[] = [4001, 4401] satisfies Code[];
-const BACK_OFF: readonly number[] = [1002, 1007, 1011, 1013, 4429] satisfies Code[];
+/** The HTTP statuses, below all close codes, that advise something to a client which was not let in. */
+type Status = 401 | 403 | 404 | 429 | 503;
 
-/** What a client should do after a close code. 1006 and any unknown code mean "reconnect and recover". */
+/** Of the code alone, and apart from the reasons, so that a client's bundle doesn't carry those. */
+const STOP: readonly number[] = [1000, 1008, 1009, 4403, 403, 404] satisfies (Code | Status)[];
+const RENEW: readonly number[] = [4001, 4401, 401] satisfies (Code | Status)[];
+const BACK_OFF: readonly number[] = [1002, 1007, 1011, 1013, 4429, 429, 503] satisfies (Code | Status)[];
+
+/**
+ * What a client should do after a close code, or after the HTTP status that it was answered instead of an open. 1006 and
+ * anything unknown mean "reconnect and recover".
+ */
 export function closeAdvice(code: number): CloseAdvice {
   if (STOP.includes(code)) return 'stop';
   if (RENEW.includes(code)) return 'renew';

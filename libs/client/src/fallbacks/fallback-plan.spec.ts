@@ -1,17 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PlannedEnding, TransportKind, TransportPlan } from '../wire.js';
-import { fallbacks } from './fallbacks.js';
-import { longPolling } from './long-polling.js';
-import { sse } from './sse.js';
-import type { TransportStorage } from './transport-memory.js';
+import { FallbackPlan, type PlannedEnding } from './fallback-plan.js';
+import type { TransportKind } from './transport-kind.js';
+import { TransportMemory, type TransportStorage } from './transport-memory.js';
 
-const webSocket: TransportKind = {
-  name: 'websocket',
-  open: () => {
-    throw new Error('nothing is opened here');
-  },
-};
-const URL_OF_ALL = new URL('wss://example.com/ws');
+const [webSocket, ...others] = ['websocket', 'sse', 'long-polling'].map((name): TransportKind => {
+  return { name, dial: () => expect.unreachable('nothing is opened here') };
+});
+const ADDRESS = 'example.com/ws';
 
 function storage(): TransportStorage & { readonly items: Map<string, string> } {
   const items = new Map<string, string>();
@@ -23,8 +18,9 @@ function storage(): TransportStorage & { readonly items: Map<string, string> } {
   };
 }
 
-function plan(where = storage()) {
-  return fallbacks({ transports: [sse(), longPolling()], storage: where })(webSocket, URL_OF_ALL);
+function plan(where = storage(), { address = ADDRESS, transports = others } = {}): FallbackPlan {
+  const memory = new TransportMemory(address, { storage: where, preferMs: 3_600_000 });
+  return new FallbackPlan([webSocket as TransportKind, ...transports], memory);
 }
 
 /** A refusal in the server's own form. */
@@ -132,7 +128,7 @@ describe('which transport is next', () => {
 });
 
 /** The WebSocket fails, and the first fallback works. */
-function proveIt(one: TransportPlan): void {
+function proveIt(one: FallbackPlan): void {
   expect(one.current.name).toBe('websocket');
   one.ended(failed({ answer: { status: 426 } }));
   one.welcomed();
@@ -147,7 +143,7 @@ describe('what worked', () => {
     const one = plan(where);
     proveIt(one);
     expect(plan(where).current.name).toBe('sse');
-    const elsewhere = fallbacks({ storage: where })(webSocket, new URL('wss://other.example/ws'));
+    const elsewhere = plan(where, { address: 'other.example/ws' });
     expect(elsewhere.current.name).toBe('websocket');
     one.ended(failed({ reached: 'welcomed' }));
     expect(one.current.name).toBe('sse');
@@ -213,7 +209,7 @@ describe('what worked', () => {
     const one = plan(where);
     one.ended(failed({ answer: { status: 426 } }));
     one.welcomed();
-    const other = fallbacks({ storage: where, transports: [] })(webSocket, URL_OF_ALL);
+    const other = plan(where, { transports: [] });
     other.welcomed();
     expect(where.items.size).toBe(0);
   });

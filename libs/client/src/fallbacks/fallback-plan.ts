@@ -1,4 +1,5 @@
-import type { PlannedEnding, PlanStep, TransportKind, TransportPlan } from '../wire.js';
+import type { Answer } from '../wire.js';
+import type { TransportKind } from './transport-kind.js';
 import type { TransportMemory } from './transport-memory.js';
 
 /** So many WebSockets in a row that nobody answered mean that something between swallows them. */
@@ -9,12 +10,26 @@ const NOT_SERVED = [404, 405, 501];
 /** What proxies answer to what they don't let through. */
 const TURNED_AWAY = [400, 403, ...NOT_SERVED];
 
+/** What a plan looks at. */
+export interface PlannedEnding {
+  readonly answer?: Answer | undefined;
+  /** Absent where nothing was tried. */
+  readonly reached?: Reached | undefined;
+  readonly code: number;
+}
+
+/** How far an attempt came: it never opened, it opened, it was welcomed. */
+export type Reached = 'nothing' | 'opened' | 'welcomed';
+
+/** `next`: another transport, after the usual wait. `now`: another transport at once. */
+export type PlanStep = 'stay' | 'next' | 'now';
+
 /**
- * The WebSocket first, the fallbacks behind it in their order, and round again. Only what points at the transport moves
+ * Which transport the next attempt takes. One plan per client. The WebSocket first, the fallbacks behind it in their order, and round again. Only what points at the transport moves
  * on: an open that the server would have allowed, one that nobody answered or that a proxy turned away, one that brought no
  * `$welcome`. A refusal of the server stays where it is, as it would be the same everywhere.
  */
-export class FallbackPlan implements TransportPlan {
+export class FallbackPlan {
   readonly #kinds: readonly TransportKind[];
   readonly #memory: TransportMemory;
   #index: number;
@@ -35,6 +50,7 @@ export class FallbackPlan implements TransportPlan {
     return this.#kinds[this.#index] as TransportKind;
   }
 
+  /** The current one said `$welcome`. */
   welcomed(): void {
     this.#silent = 0;
     if (this.#index === 0) this.#memory.forget();
@@ -43,6 +59,7 @@ export class FallbackPlan implements TransportPlan {
     this.#failed = false;
   }
 
+  /** An attempt, or the connection that came of it, ended. */
   ended(ending: PlannedEnding): PlanStep {
     if (ending.reached === 'welcomed') {
       this.#index = this.#index === 0 ? 0 : this.#remembered;

@@ -1,7 +1,9 @@
-import type { Fallbacks, TransportKind } from '../wire.js';
+import type { Fallbacks, OpenTransport, TransportSetup } from '../transport.js';
 import { FallbackPlan } from './fallback-plan.js';
 import { longPolling } from './long-polling.js';
+import { openByPlan } from './open-by-plan.js';
 import { sse } from './sse.js';
+import type { TransportKind } from './transport-kind.js';
 import { defaultStorage, TransportMemory, type TransportStorage } from './transport-memory.js';
 
 const HOUR_MS = 3_600_000;
@@ -24,8 +26,16 @@ export function fallbacks({
   preferMs = HOUR_MS,
   storage = defaultStorage(),
 }: FallbackOptions = {}): Fallbacks {
-  return (webSocket, url) => {
-    const memory = new TransportMemory(url.host + url.pathname, { storage, preferMs });
-    return new FallbackPlan([webSocket, ...transports], memory);
+  const planFor = ({ credentials, dial }: TransportSetup): FallbackPlan => {
+    const { host, pathname } = credentials.url;
+    const memory = new TransportMemory(host + pathname, { storage, preferMs });
+    return new FallbackPlan([{ name: 'websocket', dial }, ...transports], memory);
+  };
+  return (open) => {
+    let byPlan: OpenTransport | undefined;
+    return (setup, events) => {
+      byPlan ??= openByPlan(planFor(setup), open);
+      return byPlan(setup, events);
+    };
   };
 }

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RealtimeClient } from '../client.js';
@@ -28,6 +34,7 @@ let http: Server;
 let polls: IncomingMessage[];
 let sent: unknown[];
 let answers: Answer[];
+let gateway: string;
 let client: RealtimeClient;
 let waiting: ServerResponse[];
 /** What a request for the WebSocket is answered. */
@@ -61,7 +68,8 @@ beforeEach(async () => {
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
   const { port } = http.address() as AddressInfo;
-  client = new RealtimeClient(`ws://127.0.0.1:${port}/ws`, {
+  gateway = `ws://127.0.0.1:${port}/ws`;
+  client = new RealtimeClient(gateway, {
     ticket: () => 'the-ticket',
     fallbacks: fallbacks({ transports: [longPolling()] }),
   });
@@ -110,6 +118,26 @@ describe('long polling', () => {
       headers: { 'aerie-connection': 'c1', 'last-event-id': 'proof-k2;' },
       body: { seq: 1, messages: [{ event: 'typing', data: { in: 'room' } }] },
     });
+  });
+
+  it('goes on with the token that its session was renewed with', async () => {
+    let count = 0;
+    client = new RealtimeClient(gateway, {
+      token: () => `t${(count += 1)}`,
+      fallbacks: fallbacks({ transports: [longPolling()] }),
+    });
+    client.onError(() => undefined);
+    answers = [batch('k1', { ...WELCOME, data: { ...WELCOME.data, expiresAt: Date.now() + 2_000 } })];
+    client.connect();
+    await isOpen();
+    await vi.waitFor(() => expect(sent).toHaveLength(1), 10_000);
+    batch('k2')(polls[1] as IncomingMessage, waiting.shift() as ServerResponse);
+    await vi.waitFor(() => expect(polls.length).toBeGreaterThan(2));
+    // The first was the WebSocket's.
+    const bearers = [...polls.slice(0, 3), sent[0] as { headers: IncomingHttpHeaders }];
+    expect(bearers.map(({ headers }) => headers.authorization)).toEqual(
+      ['t2', 't2', 't3', 't3'].map((token) => `Bearer ${token}`),
+    );
   });
 
   it('asks again with the same cursor after an answer that never came, and passes nothing on twice', async () => {

@@ -1,8 +1,8 @@
 import { backoffMs } from '../backoff.js';
-import { answerOf } from '../dry-run.js';
-import type { TransportKind } from '../wire.js';
-import { HttpWire, type HttpTransportOptions } from './http-wire.js';
+import { answerOf } from '../http-answer.js';
+import { HttpSocket, type HttpTransportOptions } from './http-socket.js';
 import { sleep } from './sleep.js';
+import type { TransportKind } from './transport-kind.js';
 
 /** A server answers within 25 s; what takes longer than this was lost on the way. */
 const POLL_MS = 40_000;
@@ -16,10 +16,10 @@ const SILENT_POLLS = 2;
 export function longPolling(options: HttpTransportOptions = {}): TransportKind {
   return {
     name: 'long-polling',
-    open: (setup, events) => {
-      const wire = new LongPollingWire(setup, events, options);
-      void wire.run();
-      return wire;
+    dial: (setup, events) => {
+      const socket = new LongPollingSocket(setup, events, options);
+      void socket.run();
+      return { socket, why: () => Promise.resolve(socket.answer) };
     },
   };
 }
@@ -33,10 +33,10 @@ interface Batch {
   readonly frames: readonly unknown[];
 }
 
-class LongPollingWire extends HttpWire {
+class LongPollingSocket extends HttpSocket {
   readonly #url: string | URL;
 
-  constructor(...[setup, events, options]: ConstructorParameters<typeof HttpWire>) {
+  constructor(...[setup, events, options]: ConstructorParameters<typeof HttpSocket>) {
     super(setup, events, options);
     this.#url = options.url ?? 'poll';
   }
@@ -44,7 +44,7 @@ class LongPollingWire extends HttpWire {
   async run(): Promise<void> {
     const response = await this.enter(this.#url, 'application/json');
     if (!response) return;
-    this.events.opened();
+    this.events.received();
     let batch = await this.#read(response);
     while (batch && this.#pass(batch)) batch = await this.#next(batch.cursor);
     if (!this.signal.aborted) this.lost();
@@ -57,7 +57,7 @@ class LongPollingWire extends HttpWire {
   }
 
   #pass({ frames }: Batch): boolean {
-    this.events.alive();
+    this.events.received();
     return frames.every(
       (frame) => !this.signal.aborted && this.take(typeof frame === 'string' ? frame : JSON.stringify(frame)),
     );

@@ -1,25 +1,25 @@
 import { SYSTEM } from '@aerie/protocol';
-import type { TransportKind } from '../wire.js';
 import { EventStream } from './event-stream.js';
-import { HttpWire, type HttpTransportOptions } from './http-wire.js';
+import { HttpSocket, type HttpTransportOptions } from './http-socket.js';
+import type { TransportKind } from './transport-kind.js';
 
 /** Server-sent events, read by `fetch`: a response that goes on. At most 32 channels with a history on one connection. */
 export function sse(options: HttpTransportOptions = {}): TransportKind {
   return {
     name: 'sse',
-    open: (setup, events) => {
-      const wire = new SseWire(setup, events, options);
-      void wire.run(options.url ?? 'sse');
-      return wire;
+    dial: (setup, events) => {
+      const socket = new SseSocket(setup, events, options);
+      void socket.run(options.url ?? 'sse');
+      return { socket, why: () => Promise.resolve(socket.answer) };
     },
   };
 }
 
-class SseWire extends HttpWire {
+class SseSocket extends HttpSocket {
   async run(target: string | URL): Promise<void> {
     const response = await this.enter(target, 'text/event-stream');
     if (!response?.body) return;
-    this.events.opened();
+    this.events.received();
     const reader = response.body.getReader();
     try {
       await this.#read(reader);
@@ -27,7 +27,7 @@ class SseWire extends HttpWire {
       // Cut, dropped, or not what it said it is: it is over.
     } finally {
       this.lost();
-      this.drop();
+      this.terminate();
     }
   }
 
@@ -43,7 +43,7 @@ class SseWire extends HttpWire {
     while (state.open) {
       const { done, value } = await reader.read();
       if (done) return;
-      this.events.alive();
+      this.events.received();
       stream.push(decoder.decode(value, { stream: true }));
     }
   }

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
-import { ScriptedServer, type Peer } from '../test/scripted-server.js';
-import type { Channel } from './channel.js';
-import { RealtimeClient } from './client.js';
-import type { Publication } from './events.js';
+import { ScriptedServer, type Peer } from '../../test/scripted-server.js';
+import type { Channel } from '../channel.js';
+import { RealtimeClient } from '../client.js';
+import type { Publication } from '../events.js';
+import { publications } from './publications.js';
 
 interface Events {
   say: { text: string };
@@ -33,7 +34,7 @@ afterEach(async () => {
 async function readAll(signal?: AbortSignal): Promise<{ texts: string[]; error?: unknown }> {
   const texts: string[] = [];
   try {
-    for await (const publication of room.publications({ signal })) {
+    for await (const publication of publications(room, { signal })) {
       if (publication.event === 'say') texts.push(publication.data.text);
       else texts.push(`x${publication.data.x}`);
       if (texts.at(-1) === 'last') break;
@@ -74,9 +75,9 @@ describe('reading a channel', () => {
     expect(room.state.status).toBe('subscribed');
   });
 
-  it('is what a channel is iterated by', async () => {
+  it('yields each publication as it came', async () => {
     void answered().then((peer) => peer.send(say('here', { from: 'bob' })));
-    for await (const publication of room) {
+    for await (const publication of publications(room)) {
       expect(publication).toEqual(say('here', { from: 'bob' }));
       break;
     }
@@ -96,8 +97,9 @@ describe('reading a channel', () => {
     peer.send(say('two', { offset: 2 }));
     peer.cut();
     const next = await server.connection();
-    const publications = [say('two', { offset: 2 }), say('three', { offset: 3 })];
-    await next.reply('$subscribe', { data: { epoch: 'e', offset: 3, recovered: true, publications } });
+    const missed = [say('two', { offset: 2 }), say('three', { offset: 3 })];
+    const data = { epoch: 'e', offset: 3, recovered: true, publications: missed };
+    await next.reply('$subscribe', { data });
     next.send(say('three', { offset: 3 }));
     next.send(say('last', { offset: 4 }));
     expect(await read).toEqual({ texts: ['two', 'three', 'last'] });
@@ -133,7 +135,7 @@ describe('reading a channel', () => {
   });
 
   it('throws `overloaded` behind 1,000 publications that nobody read', async () => {
-    const reader = room.publications();
+    const reader = publications(room);
     const first = reader.next();
     const peer = await answered();
     peer.send(say('0'));
@@ -147,7 +149,7 @@ describe('reading a channel', () => {
   });
 
   it('leaves no gap where it is read on behind that', async () => {
-    const reader = room.publications();
+    const reader = publications(room);
     const first = reader.next();
     const peer = await answered();
     peer.send(say('0'));
@@ -176,108 +178,13 @@ describe('reading a channel', () => {
   });
 
   it('costs nothing before the first read', () => {
-    room.publications();
+    publications(room);
     expect([realtime.state.status, room.state.status]).toEqual(['idle', 'idle']);
   });
-});
 
-describe('the history of a channel', () => {
-  it('is read without a subscription', async () => {
-    const page = room.history({ after: 3, limit: 2 });
-    const peer = await server.connection();
-    const publications = [say('four', { offset: 4 }), say('five', { offset: 5 })];
-    const reply = { channel: ROOM, epoch: 'e', offset: 9, publications };
-    expect((await peer.reply('$history', { data: reply })).data).toEqual({
-      channel: ROOM,
-      after: 3,
-      limit: 2,
-    });
-    expect(await page).toEqual(reply);
-    expect(peer.events).toEqual(['$history']);
-  });
-
-  it('is the newest publications by default', async () => {
-    const page = room.history();
-    const peer = await server.connection();
-    const reply = { channel: ROOM, epoch: 'e', offset: 0, publications: [] };
-    expect((await peer.reply('$history', { data: reply })).data).toEqual({ channel: ROOM });
-    expect(await page).toEqual(reply);
-  });
-
-  it('rejects with what the server says, and at its signal', async () => {
-    const refused = room.history();
-    const peer = await server.connection();
-    void peer.reply('$history', { error: { code: 'not_found', message: 'no history' } });
-    await expect(refused).rejects.toMatchObject({ code: 'not_found' });
-    const abort = new AbortController();
-    const aborted = room.history({ signal: abort.signal });
-    await peer.receive('$history');
-    abort.abort('enough');
-    await expect(aborted).rejects.toBe('enough');
-  });
-});
-
-describe('a signal', () => {
-  it('ends the waiting for a subscription, which stays wanted', async () => {
-    const abort = new AbortController();
-    const reply = room.subscribe({ signal: abort.signal });
-    const peer = await server.connection();
-    const asked = await peer.receive('$subscribe');
-    abort.abort('enough');
-    await expect(reply).rejects.toBe('enough');
-    peer.send({ id: asked.id, data: { channel: ROOM } });
-    await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
-    await expect(room.subscribe({ signal: AbortSignal.abort('late') })).rejects.toBe('late');
-  });
-
-  it('ends a publish while it waits for its next attempt, and takes out what has not left', async () => {
-    vi.mocked(Math.random).mockReturnValue(0.999);
-    const abort = new AbortController();
-    const published = room.publish('say', { text: 'hi' }, { signal: abort.signal });
-    const peer = await server.connection();
-    await peer.reply('$publish', { error: { code: 'unavailable', message: 'later' } });
-    await arrived(peer);
-    abort.abort('enough');
-    await expect(published).rejects.toBe('enough');
-
-    server.greet = () => undefined;
-    peer.cut();
-    await vi.waitFor(() => expect(realtime.state.status).toBe('waiting'));
-    const gone = new AbortController();
-    const waiting = room.publish('say', { text: 'gone' }, { signal: gone.signal });
-    realtime.send('kept');
-    gone.abort('no more');
-    await expect(waiting).rejects.toBe('no more');
-    const next = await server.connection();
-    next.welcome();
-    await next.receive('kept');
-    expect(next.events).toEqual(['kept']);
-  });
-});
-
-describe('the types of events', () => {
-  it('go from the one map to listeners, publishing, reading and history', () => {
-    type Said = Publication<Events>;
-    expectTypeOf<Extract<Said, { event: 'say' }>['data']>().toEqualTypeOf<{ text: string }>();
-    expectTypeOf<Said['event']>().toEqualTypeOf<'say' | 'draw'>();
-    expectTypeOf(room.history)
-      .returns.resolves.toHaveProperty('publications')
-      .toEqualTypeOf<readonly Said[]>();
-    expectTypeOf(room[Symbol.asyncIterator]).returns.toEqualTypeOf<AsyncGenerator<Said, void, undefined>>();
-    expectTypeOf<Parameters<Parameters<typeof room.on<'draw'>>[1]>[0]>().toEqualTypeOf<{ x: number }>();
-    expectTypeOf(room.publish<'say'>)
-      .parameter(1)
-      .toEqualTypeOf<{ text: string }>();
-    // @ts-expect-error -- no such event
-    const unknown: Parameters<typeof room.on>[0] = 'shout';
-    expect(unknown).toBe('shout');
-  });
-
-  it('may be a channel’s own, and anything where there is no map', () => {
-    const orders = realtime.channel<{ moved: { id: string } }>('orders');
-    expectTypeOf(orders).toEqualTypeOf<Channel<{ moved: { id: string } }>>();
+  it('has the types of the channel’s events', () => {
+    expectTypeOf(publications(room)).toEqualTypeOf<AsyncGenerator<Publication<Events>, void, undefined>>();
     const untyped = new RealtimeClient(server.url).channel('any');
-    expectTypeOf<Parameters<typeof untyped.on>[0]>().toEqualTypeOf<string>();
-    expectTypeOf<Publication['data']>().toEqualTypeOf<unknown>();
+    expectTypeOf(publications(untyped)).toEqualTypeOf<AsyncGenerator<Publication, void, undefined>>();
   });
 });

@@ -1,8 +1,4 @@
-import { failure } from './errors.js';
-import { onAbort } from './on-abort.js';
-
-/** So many wait for one of several readers. */
-const MAX_UNREAD = 1_000;
+import { failure } from '../errors.js';
 
 /** What waits for one reader, in order. */
 export interface Backlog<Item> {
@@ -31,7 +27,7 @@ export function createBacklog<Item>(limit: number): Backlog<Item> {
   return {
     push: (item) => {
       if (end) return;
-      if (items.length === limit) return fail(failure('overloaded', 'Read slower than it arrives'));
+      if (items.length === limit) return fail(failure('overloaded', 'read slower than it arrives'));
       items.push(item);
       wake?.();
     },
@@ -45,25 +41,4 @@ export function createBacklog<Item>(limit: number): Backlog<Item> {
       }
     },
   };
-}
-
-/**
- * Reads as one of `readers` from now on, until something ends that one.
- * @param begin Sees to it that there is something to read; fails the reader where it fails.
- */
-export async function* readAmong<Item>(
-  readers: Set<Backlog<Item>>,
-  begin: () => Promise<unknown>,
-  signal?: AbortSignal,
-): AsyncGenerator<Item, void, undefined> {
-  const reader = createBacklog<Item>(MAX_UNREAD);
-  const unlisten = onAbort(signal, reader.fail);
-  readers.add(reader);
-  begin().catch(reader.fail);
-  try {
-    yield* reader.read();
-  } finally {
-    readers.delete(reader);
-    unlisten();
-  }
 }

@@ -1,8 +1,8 @@
 import { JSON_SUBPROTOCOL, SYSTEM } from '@aerie/protocol';
 import { JSON_CODEC } from '../codec.js';
-import { answerOf } from '../dry-run.js';
+import { answerOf } from '../http-answer.js';
 import { fieldsOf, readFrame, type ServerFrame } from '../server-frame.js';
-import type { Wire, WireEvents, WireSetup } from '../wire.js';
+import type { Answer, WireEvents, WireSetup, WireSocket } from '../wire.js';
 import { sleep } from './sleep.js';
 import { Upstream } from './upstream.js';
 
@@ -19,9 +19,11 @@ const REQUEST_MS = 15_000;
 const LOST = { code: 1006, reason: '' };
 const CLOSE_FRAME = `{"event":"${SYSTEM.close}"`;
 
-/** A wire of plain HTTP: what all of them have is the way up, who they are, and how they end. */
-export abstract class HttpWire implements Wire {
-  readonly hidesRefusals = false;
+/** Plain HTTP in place of a WebSocket: what all of them have is the way up, who they are, and how they end. */
+export abstract class HttpSocket implements WireSocket {
+  readonly protocol = JSON_SUBPROTOCOL;
+  /** Why it was not let in. */
+  answer: Answer | undefined;
   protected readonly setup: WireSetup;
   protected readonly events: WireEvents;
   /** As the server named it; empty until it did. */
@@ -31,6 +33,7 @@ export abstract class HttpWire implements Wire {
   readonly #sendUrl: string | URL;
   readonly #abort = new AbortController();
   readonly #upstream: Upstream;
+  #bearer: string;
   #resume = '';
   #learned = false;
 
@@ -38,28 +41,32 @@ export abstract class HttpWire implements Wire {
     this.setup = setup;
     this.events = events;
     this.#sendUrl = sendUrl;
+    this.#bearer = this.isTicket ? '' : setup.credential;
     const post = (body: string): Promise<number | undefined> => this.#post(body);
     this.#upstream = new Upstream({ post, lost: () => this.lost(), signal: this.signal });
   }
 
-  protocol(): string {
-    return JSON_SUBPROTOCOL;
-  }
-
-  bufferedBytes(): number {
+  get bufferedAmount(): number {
     return this.#upstream.bufferedBytes;
   }
 
   send(data: unknown): void {
-    this.#upstream.send(String(data));
+    const message = String(data);
+    if (message.includes(`"${SYSTEM.auth}"`)) this.#renew(message);
+    this.#upstream.send(message);
   }
 
   close(): void {
     void this.#goodbye();
   }
 
-  drop(): void {
+  terminate(): void {
     this.#abort.abort();
+  }
+
+  /** A ticket serves once: what stands for it in later calls the server has named. */
+  protected get isTicket(): boolean {
+    return this.setup.credentials.name === 'ticket';
   }
 
   protected get signal(): AbortSignal {
@@ -83,46 +90,41 @@ export abstract class HttpWire implements Wire {
 
   /** The request that opens the connection. Undefined where the network failed; a refusal has been passed on. */
   protected async enter(target: string | URL, accept: string): Promise<Response | undefined> {
-    const { credentials: who, credential } = this.setup;
     const address = this.address(target);
     // It serves once, so only here; a token stands in a header.
-    if (who.singleUse) address.searchParams.set('ticket', credential);
-    const { url, headers, credentials } = who.request(address, who.bearer);
-    const response = await this.#fetch(url, { headers: { ...headers, accept }, credentials });
+    if (this.isTicket) address.searchParams.set('ticket', this.setup.credential);
+    const response = await this.#fetch(address, { headers: { accept } });
     if (response?.ok && response.headers.get('content-type')?.startsWith(accept)) return response;
     if (this.signal.aborted) return undefined;
-    if (response && !response.ok) this.events.closed({ ...LOST, answer: await answerOf(response) });
-    else this.lost();
+    if (response && !response.ok) this.answer = await answerOf(response);
+    this.lost();
     return undefined;
   }
 
   /** A request beside the one that opened the connection. Undefined where the network failed. */
-  protected ask(
-    target: string | URL,
-    { headers: more = {}, ...init }: AskInit = {},
-  ): Promise<Response | undefined> {
-    const who = this.setup.credentials;
-    const { url, headers, credentials } = who.request(this.address(target), who.bearer);
+  protected ask(target: string | URL, { headers, ...init }: AskInit = {}): Promise<Response | undefined> {
     const proof = this.id ? { 'last-event-id': this.id } : { 'aerie-resume': this.#resume };
-    const all = { ...headers, ...(who.singleUse && proof), 'aerie-connection': this.connection, ...more };
-    return this.#fetch(url, { ...init, credentials, headers: all });
+    const who = { ...(this.isTicket && proof), 'aerie-connection': this.connection };
+    return this.#fetch(this.address(target), { ...init, headers: { ...who, ...headers } });
   }
 
   /** One frame as JSON. False: it was the last. */
   protected take(frame: string): boolean {
     if (frame.startsWith(CLOSE_FRAME)) return this.#end(frame);
-    if (!this.#learned) this.#learn(frame);
-    this.events.received(frame);
+    this.events.received(this.#learned ? frame : this.#learn(frame));
     return true;
   }
 
-  async #fetch(url: string, init: RequestInit): Promise<Response | undefined> {
+  async #fetch(url: URL, { headers, ...init }: AskInit): Promise<Response | undefined> {
+    const { fetch, credentials } = this.setup;
     try {
-      // Redirects stay unfollowed: a credential must not travel on to another address.
-      return await this.setup.fetch(url, {
+      return await fetch(url.href.replace(/^ws/, 'http'), {
         signal: this.signal,
         cache: 'no-store',
+        // Redirects stay unfollowed: a credential must not travel on to another address.
         redirect: 'error',
+        credentials: credentials.via ? 'same-origin' : 'include',
+        headers: { ...(this.#bearer && { authorization: `Bearer ${this.#bearer}` }), ...headers },
         ...init,
       });
     } catch {
@@ -141,17 +143,26 @@ export abstract class HttpWire implements Wire {
   async #goodbye(): Promise<void> {
     await Promise.race([this.#upstream.idle(), sleep(GOODBYE_MS, this.signal)]);
     if (this.signal.aborted) return;
-    this.drop();
+    this.terminate();
     this.leave();
   }
 
-  #learn(frame: string): void {
+  /** A new token for the session is one for its calls as well. */
+  #renew(message: string): void {
+    const { event, data } = parsed(message);
+    const { token } = Object(data) as { readonly token?: string };
+    if (event === SYSTEM.auth && token) this.#bearer = token;
+  }
+
+  /** The frame as it goes on: what `$welcome` says to who calls is not the application's to see. */
+  #learn(frame: string): string {
     const { event, data } = parsed(frame);
-    if (event !== SYSTEM.welcome) return;
-    const { connection = '', resume = '' } = fieldsOf(data);
+    if (event !== SYSTEM.welcome) return frame;
+    const { resume = '', ...welcome } = fieldsOf(data);
     this.#learned = true;
-    this.connection = connection;
     this.#resume = resume;
+    this.connection = welcome.connection ?? '';
+    return JSON.stringify({ event, data: welcome });
   }
 
   #end(frame: string): false {

@@ -1,6 +1,7 @@
 import type { HistoryReply } from '@aerie/protocol';
-import type { Publication } from './events.js';
-import type { Exchange, RequestOptions } from './exchange.js';
+import type { Channel } from '../channel.js';
+import type { Publication } from '../events.js';
+import type { RequestOptions } from '../exchange.js';
 
 /** Which publications of a channel's history. */
 export interface HistoryOptions extends RequestOptions {
@@ -15,12 +16,14 @@ export interface HistoryPage<Events extends object> extends HistoryReply {
   readonly publications: readonly Publication<Events>[];
 }
 
-/** Asks for a page of a channel's history. */
-export async function readHistory<Events extends object>(
-  exchange: Exchange,
-  channel: string,
+/**
+ * A page of a channel's history; needs no subscription.
+ * @throws RealtimeError as `request` does: `not_found` for a channel without a history; the signal's reason.
+ */
+export async function history<Events extends object>(
+  channel: Channel<Events>,
   { after, limit, ...options }: HistoryOptions = {},
 ): Promise<HistoryPage<Events>> {
-  const message = { event: '$history', data: { channel, after, limit } };
-  return (await exchange.request(message, options)) as HistoryPage<Events>;
+  const message = { event: '$history', data: { channel: channel.name, after, limit } };
+  return (await channel.core.exchange.request(message, options)) as HistoryPage<Events>;
 }
