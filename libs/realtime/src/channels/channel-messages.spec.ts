@@ -4,7 +4,7 @@ import type { Connection } from '../connections/connection.js';
 import { SmallSet } from '../connections/small-set.js';
 import { Refusal } from '../refusal.js';
 import { SystemHandlers } from '../messages/message-handlers.js';
-import type { NodeChannels } from '../publishing/node-channels.js';
+import type { Hold, NodeChannels } from '../publishing/node-channels.js';
 import type { Publisher } from '../publishing/publisher.js';
 import { ChannelAccess } from './channel-access.js';
 import { ChannelMessages } from './channel-messages.js';
@@ -132,6 +132,43 @@ describe('$subscribe', () => {
     });
     expect(leave).toHaveBeenCalledOnce();
     expect(emitted).toEqual([[SYSTEM.unsubscribed, { channel: 'room:7', reason: 'forbidden' }]]);
+  });
+
+  it('asks no rule again for a member that begins to watch who is there', async () => {
+    const maySubscribe = vi.fn(() => true);
+    const rules = new ChannelRules();
+    rules.add({ pattern: 'room:{id}', maySubscribe, mayPublish: () => false });
+    const connection = {
+      session: { user: 'ann', claims: {} },
+      channels: channelsOf(),
+      sendPayload: () => undefined,
+      mark: () => undefined,
+      room: 1_000,
+    };
+    const join: NodeChannels['join'] = (one, channel, steps) => {
+      connection.channels.add(channel);
+      return joinAtOnce(one, channel, steps);
+    };
+    const watch = vi.fn<() => { version: number; members: [] }>(() => ({ version: 1, members: [] }));
+    const handlers = new SystemHandlers();
+    new ChannelMessages({
+      access: new ChannelAccess(rules),
+      channels: { join } as Partial<NodeChannels> as NodeChannels,
+      publisher: {} as Publisher,
+      recovery,
+      presence: { refusal: () => undefined, open: () => Promise.resolve({} as Hold), watch },
+    }).register(handlers);
+    const subscribe = async (id: number, more: object = {}): Promise<void> =>
+      void (await handlers.get(SYSTEM.subscribe)?.(connection as Partial<Connection> as Connection, {
+        event: SYSTEM.subscribe,
+        id,
+        data: { channel: 'room:7', ...more },
+      }));
+    await subscribe(1);
+    await subscribe(2, { presence: true });
+    expect([maySubscribe.mock.calls.length, watch.mock.calls.length]).toEqual([1, 1]);
+    await subscribe(3);
+    expect(maySubscribe).toHaveBeenCalledTimes(2);
   });
 
   it('with a position waits until the connection has taken what it was owed, and joins then', async () => {

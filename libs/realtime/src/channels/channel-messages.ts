@@ -65,8 +65,10 @@ export class ChannelMessages {
   ): Promise<Refusal | typeof ANSWERED> {
     const { channel } = wanted;
     const { session } = connection;
-    const refusal = await this.#options.access.subscribe({ connection, channel });
-    if (refusal !== undefined) return refusal;
+    if (!isWatch(connection, wanted)) {
+      const refusal = await this.#options.access.subscribe({ connection, channel });
+      if (refusal !== undefined) return refusal;
+    }
     const unserved = wanted.presence ? this.#options.presence.refusal(channel) : undefined;
     if (unserved !== undefined) return unserved;
     const max = connection.keepsPositions ? LIMITS.channelsPerStream : LIMITS.channelsPerConnection;
@@ -152,6 +154,11 @@ export class ChannelMessages {
     const { epoch, offset } = outcome;
     return { channel, ...(epoch !== undefined && { epoch }), ...(offset !== undefined && { offset }) };
   }
+}
+
+// Who is in a channel and asks who else is there was asked for already: clients do so behind each subscription.
+function isWatch({ channels }: Connection, { channel, presence, position }: WantedSubscription): boolean {
+  return presence && position === undefined && channels.has(channel);
 }
 
 // Its own channel, which the server gave, is nothing that the client asked for; nor are those that it can't name.
