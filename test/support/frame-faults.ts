@@ -58,14 +58,18 @@ function inPairs(): FrameFault {
   };
 }
 
-/** The reply to the subscription of `subscribe.reply-first` behind the publication that follows it. */
+/** The reply to the subscription of `subscribe.reply-first` behind the channel's publication that follows it. */
 function lateReply(): FrameFault {
   return () => {
-    const held: Frame[] = [];
+    let held: Frame | undefined;
     return {
       down: (frame) => {
-        if (frame.id === 'sub') return (held.push(frame), []);
-        return isPublication(frame) ? [frame, ...held.splice(0)] : [frame];
+        if (frame.id === 'sub') return ((held = frame), []);
+        // The user's own channel may have others at the same time.
+        if (!held || frame.channel !== dataOf(held)['channel']) return [frame];
+        const reply = held;
+        held = undefined;
+        return [frame, reply];
       },
     };
   };
