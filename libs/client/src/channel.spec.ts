@@ -240,6 +240,34 @@ describe('a listener of the state', () => {
     expect(room.state.status).toBe('subscribed');
   });
 
+  it('may leave the channel as it is asked for, which says nothing to the server', async () => {
+    const room = realtime.channel('room:7');
+    realtime.connect();
+    const peer = await server.connection();
+    await vi.waitFor(() => expect(realtime.state.status).toBe('open'));
+    once('subscribing', () => void room.unsubscribe());
+    await expect(room.subscribe()).rejects.toMatchObject({ code: 'unavailable' });
+    realtime.send('after');
+    await peer.receive('after');
+    expect(peer.events).toEqual(['after']);
+    expect(room.state).toEqual({ status: 'idle' });
+  });
+
+  it('may ask for another channel as a connection opens, which is asked for once', async () => {
+    server.greet = (peer) => peer.welcome({ channels: { 'user:alice': {} } });
+    const room = realtime.channel('room:7');
+    const own = realtime.channel('user:alice');
+    own.onState(({ status }) => {
+      if (status === 'subscribed') room.on('say', () => undefined);
+    });
+    room.onState(() => undefined);
+    void own.subscribe();
+    const peer = await server.connection();
+    realtime.send('after');
+    await peer.receive('after');
+    expect(peer.events).toEqual(['$subscribe', 'after']);
+  });
+
   it('waits for the next connection where it subscribes as the old one goes', async () => {
     const room = realtime.channel('room:7');
     const first = await subscribed({ epoch: 'e1', offset: 1 });
@@ -420,6 +448,21 @@ describe('a subscription', () => {
     await second.reply('$unsubscribe', { data: {} });
     expect(seen).toEqual(['2']);
     expect(room.state).toEqual({ status: 'idle' });
+  });
+
+  it('is not there for who waited for it where a listener of what was missed leaves', async () => {
+    const room = realtime.channel('room:7');
+    const first = await subscribed({ epoch: 'e1', offset: 1 });
+    room.on('say', () => room.unsubscribe());
+    server.greet = () => undefined;
+    first.cut();
+    const second = await server.connection();
+    const waiting = room.subscribe();
+    second.welcome();
+    await second.reply('$subscribe', {
+      data: { epoch: 'e1', offset: 2, recovered: true, publications: [{ ...say(2), channel: 'room:7' }] },
+    });
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('is asked for and left in the order of the calls, and only the reply to the last counts', async () => {

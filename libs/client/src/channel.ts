@@ -79,6 +79,8 @@ export function createChannel(name: string, core: Core): Channel {
   let early: PublicationFrame[] = [];
   /** The server has it for this client, or is asked to; not where it subscribed it by itself, as nobody can leave that. */
   let joins = false;
+  /** A join is under way, or brought the stay. */
+  let joining = false;
   let endJoin: Unlisten | undefined;
   let failures = 0;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -100,7 +102,7 @@ export function createChannel(name: string, core: Core): Channel {
   const lose = (): void => {
     stay = undefined;
     early = [];
-    joins = false;
+    joins = joining = false;
   };
 
   const want = (): void => {
@@ -111,8 +113,11 @@ export function createChannel(name: string, core: Core): Channel {
 
   const join = (): void => {
     clearTimeout(retry);
+    // Who heard of it may have left, or asked already.
+    if (joining || !isWanted()) return;
     const welcome = line.welcome();
     if (!welcome) return line.demand();
+    joining = true;
     const given = Object.hasOwn(welcome.channels, name) ? welcome.channels[name] : undefined;
     joins = !given;
     const reply = (data: unknown): void => {
@@ -129,22 +134,23 @@ export function createChannel(name: string, core: Core): Channel {
   const ask = (event: string, fields: object, sink: ReplySink): Unlisten =>
     exchange.ask({ event, data: { channel: name, ...fields }, own: true }, sink);
 
-  const joined = (joining: SubscribeReply): void => {
-    const { recovered, publications = [] } = joining;
-    const at = positionOf(joining);
-    stay = joining;
+  const joined = (reply: SubscribeReply): void => {
+    const { recovered, publications = [] } = reply;
+    const at = positionOf(reply);
+    stay = reply;
     if (recovered === false && position) resync('not recovered', at);
     for (const publication of publications) pass(publication);
     // A listener may have left.
-    if (stay !== joining) return;
+    if (stay !== reply) return;
     position = at;
     enter({ status: 'subscribed', recovered });
     // Of those with an offset that came early, none is behind what the reply and the frames after it bring again.
     for (const frame of early.splice(0)) if (!recovered || frame.offset === undefined) pass(frame);
-    if (stay === joining) events.emit('$settled');
+    if (stay === reply) events.emit('$settled');
   };
 
   const joinFailed = (error: unknown): void => {
+    joining = false;
     if (isTransient(error)) {
       retry = setTimeout(join, backoffMs(failures++));
     } else {
@@ -200,19 +206,19 @@ export function createChannel(name: string, core: Core): Channel {
       }
     },
     unsubscribe: async () => {
-      const [heard, before] = [events, state];
+      const [heard, before, held] = [events, state, joins];
       clearTimeout(retry);
       endJoin?.();
+      lose();
       position = undefined;
       state = IDLE;
       events = createEmitter(report);
       heard.emit('$settled', failure('unavailable', 'unsubscribed'));
       // The server keeps the order of what it is asked for a channel.
       const left = new Promise((resolve) => {
-        if (joins) ask('$unsubscribe', {}, { reply: resolve, fail: resolve });
-        else resolve(joins);
+        if (held) ask('$unsubscribe', {}, { reply: resolve, fail: resolve });
+        else resolve(held);
       });
-      lose();
       // Last, as who hears of it may want the channel again.
       if (before !== IDLE) heard.emit('$state', IDLE);
       await left;
@@ -220,9 +226,7 @@ export function createChannel(name: string, core: Core): Channel {
       if (state === IDLE && events.size === 0) active.delete(name);
     },
     publish: (event, data, options) => publish(core, { channel: name, event, data }, options),
-    opened: () => {
-      if (isWanted()) join();
-    },
+    opened: join,
     cut: () => {
       lose();
       if (isWanted()) enter({ status: 'subscribing' });
