@@ -52,6 +52,31 @@ describe('the process', () => {
     expect(code).toBe(0);
   });
 
+  it('can end after close() where a renewal had no reply yet', async () => {
+    server.greet = (peer) => {
+      const serverTime = Date.now();
+      peer.welcome({ serverTime, expiresAt: serverTime + 1_000 });
+      void (async () => {
+        await peer.receive('$auth');
+        await peer.receive('$auth');
+        peer.send({ event: 'enough' });
+      })();
+    };
+    // A clock that is set back leaves the session an hour more.
+    const { code, output } = await run(`
+      const { now } = Date;
+      let tokens = 0;
+      const token = () => {
+        if (tokens++) Date.now = () => now() - 3_600_000;
+        return 'jwt';
+      };
+      const realtime = new RealtimeClient(url, { token });
+      realtime.onError(({ code }) => console.log(code));
+      realtime.on('enough', () => realtime.close());`);
+    expect(output).toBe('unavailable\n');
+    expect(code).toBe(0);
+  });
+
   it('can end where a listener closes while the connection opens', async () => {
     server.greet = (peer) => peer.welcome({ expiresAt: Date.now() + 3_600_000, channels: { own: {} } });
     const { code, output } = await run(`

@@ -26,11 +26,10 @@ export async function renewSession(
 ): Promise<void> {
   const aheadMs = (welcome.serverTime ?? Date.now()) - Date.now();
   let end = welcome.expiresAt;
-  for (;;) {
+  while (line.welcome() === welcome) {
     const leftMs = (end ?? 0) - aheadMs - Date.now();
     if (leftMs <= 0) return;
     await exchange.pause(Math.min(Math.max(LEAST_MS, leftMs * AT_SHARE_OF_LIFE), MAX_TIMER_MS));
-    if (line.welcome() !== welcome) return;
-    await renew().then((next) => (end = next), report);
+    if (line.welcome() === welcome) await renew().then((next) => (end = next), report);
   }
 }
