@@ -112,3 +112,52 @@ it('keeps what has not left for the next connection, requests included', async (
   expect(kept).toEqual(Array.from(kept, (_, index) => 150 - kept.length + index));
   expect(kept.length).toBeGreaterThan(10);
 });
+
+it('keeps what is asked for, for the next connection, where the end of another message is told', async () => {
+  server.greet = () => undefined;
+  realtime.send('lost');
+  const asked = new Promise((resolve, reject) => {
+    realtime.onError(() => {
+      realtime.connect();
+      realtime.request('kept').then(resolve, reject);
+    });
+  });
+  await server.connection();
+  server.greet = (peer) => peer.welcome();
+  realtime.close();
+  await (await server.connection()).reply('kept', { data: 'here' });
+  expect(await asked).toBe('here');
+});
+
+it('tries again to renew a session where too many requests were under way', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+  server.greet = (peer) =>
+    peer.welcome({
+      expiresAt: Date.now() + 1_000_000,
+      heartbeat: { intervalMs: 9_000_000, timeoutMs: 10_000 },
+      messages: { perSecond: 10_000, burst: 10_000 },
+    });
+  const replies: Promise<unknown>[] = [];
+  const ask = (): unknown => replies.push(realtime.request('slow', undefined, { timeoutMs: 9_000_000 }));
+  const token = (): string => {
+    if (replies.length === 999) ask();
+    return 'jwt';
+  };
+  realtime = new RealtimeClient(server.url, { token });
+  const opened = new Promise<void>((resolve) => {
+    realtime.onState(({ status }) => status === 'open' && resolve());
+  });
+  const told = new Promise((resolve) => realtime.onError(resolve));
+  realtime.connect();
+  const peer = await server.connection();
+  await peer.receive('$auth');
+  await opened;
+  for (let count = 1; count < 1_000; count += 1) ask();
+  vi.advanceTimersByTime(800_000);
+  expect(await told).toMatchObject({ code: 'overloaded' });
+  for (let count = 0; count < 1_000; count += 1) await peer.reply('slow', { data: count });
+  await Promise.all(replies);
+  vi.advanceTimersByTime(160_000);
+  await peer.receive('$auth');
+  vi.useRealTimers();
+});

@@ -80,6 +80,8 @@ interface Pending extends Waiting, ReplySink {
   readonly end: () => boolean;
 }
 
+const full = (): RealtimeError => failure('overloaded', 'too much is waiting');
+
 export function createExchange(line: Line, codec: Codec, report: Report): Exchange {
   const pace = createPace();
   const pending = new Map<unknown, Pending>();
@@ -89,13 +91,12 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
   let lastId = 0;
   let flushing: ReturnType<typeof setTimeout> | undefined;
 
-  /** @throws RealtimeError `overloaded`; the signal's reason. */
+  /** @throws the signal's reason. */
   const expect = (
     { reply, fail: failed }: ReplySink,
     ms: number,
     { signal, own: ahead }: Abortable & Pick<Outgoing, 'own'>,
   ): Pending => {
-    if (pending.size >= MAX_PENDING) throw failure('overloaded', 'too much is waiting');
     // Whatever ends it ends it once: it is not sent any more, and hears no more.
     const end = (): boolean => {
       clearTimeout(one.timer);
@@ -142,7 +143,7 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
     const bytes = [...others].reduce((sum, { encoded }) => sum + byteLength(encoded), 0);
     if (others.has(frame) && (others.size > MAX_WAITING || bytes > MAX_WAITING_BYTES)) {
       others.delete(frame);
-      throw failure('overloaded', 'too much is waiting');
+      throw full();
     }
     line.demand();
   };
@@ -157,6 +158,7 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
     ) => {
       let one: Pending | undefined;
       try {
+        if (pending.size >= MAX_PENDING) throw full();
         one = expect(sink, timeoutMs, { own: ahead, signal });
         one.encoded = codec.encode({ ...message, id: one.id });
         post(one);
@@ -198,8 +200,9 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
         if (!others.has(one)) one.fail(failure('unavailable', 'connection lost'));
     },
     stop: () => {
-      for (const one of [...others, ...pending.values()]) one.fail(stopped());
+      const all = [...others, ...pending.values()];
       others.clear();
+      for (const one of all) one.fail(stopped());
     },
   };
   return exchange;
