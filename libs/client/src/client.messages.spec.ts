@@ -61,6 +61,18 @@ describe('events', () => {
     expect(await note).toEqual({ event: 'note', channel: 'user:alice', data: 'mine', offset: 4 });
   });
 
+  it('have names: by an empty one nothing is heard, nor what becomes of a channel or the connection', async () => {
+    server.greet = (peer) => peer.welcome({ channels: { 'user:alice': {} } });
+    const heard: unknown[] = [];
+    realtime.on('' as 'note', (data) => heard.push(data));
+    realtime.channel('user:alice').on('' as 'note', (data) => heard.push(data));
+    const peer = await open();
+    const note = new Promise((resolve) => realtime.on('note', resolve));
+    peer.send({ event: 'note', channel: 'user:alice', data: 'mine', offset: 4 });
+    await note;
+    expect(heard).toEqual([]);
+  });
+
   it('survive a listener that throws and one that rejects, which are reported', async () => {
     const peer = await open();
     const thrown = new Error('thrown');

@@ -7,7 +7,7 @@ export type Report = (error: unknown) => void;
 /** The listeners of one thing, by the names of what they hear. */
 export interface Emitter {
   readonly size: number;
-  /** @param name `''` hears everything. */
+  /** @param name `$` hears everything: no event of an application or of the protocol is called so. */
   on(name: string, listener: (...args: never[]) => unknown): Unlisten;
   /** A listener that throws or rejects is reported and stops neither the others nor the client. */
   emit(name: string, ...args: readonly unknown[]): void;
@@ -25,7 +25,7 @@ export function createEmitter(report: Report): Emitter {
     },
     emit: (name, ...args) => {
       for (const [heard, listener] of Array.from(listeners))
-        if (!heard || heard === name)
+        if (heard === '$' || heard === name)
           try {
             const result = listener(...args);
             if (result instanceof Promise) result.catch(report);

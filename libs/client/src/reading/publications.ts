@@ -19,7 +19,7 @@ export async function* publications<Events extends object>(
 ): AsyncGenerator<Publication<Events>, void, undefined> {
   const unread = createBacklog<Publication<Events>>(MAX_UNREAD);
   const unabort = onAbort(signal, unread.fail);
-  const unheard = channel.listen('', (_data: unknown, frame?: Publication<Events>) => {
+  const unheard = channel.listen('$', (_data: unknown, frame?: Publication<Events>) => {
     if (frame) unread.push(frame);
   });
   const unsettled = channel.listen('$settled', (error?: unknown) => {
