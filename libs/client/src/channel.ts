@@ -206,19 +206,19 @@ export function createChannel(name: string, core: Core): Channel {
       }
     },
     unsubscribe: async () => {
-      const [heard, before, held] = [events, state, joins];
+      const [heard, before] = [events, state];
       clearTimeout(retry);
       endJoin?.();
+      // The server keeps the order of what it is asked for a channel.
+      const left = new Promise((resolve) => {
+        if (joins) ask('$unsubscribe', {}, { reply: resolve, fail: resolve });
+        else resolve(joins);
+      });
       lose();
       position = undefined;
       state = IDLE;
       events = createEmitter(report);
       heard.emit('$settled', failure('unavailable', 'unsubscribed'));
-      // The server keeps the order of what it is asked for a channel.
-      const left = new Promise((resolve) => {
-        if (held) ask('$unsubscribe', {}, { reply: resolve, fail: resolve });
-        else resolve(held);
-      });
       // Last, as who hears of it may want the channel again.
       if (before !== IDLE) heard.emit('$state', IDLE);
       await left;
