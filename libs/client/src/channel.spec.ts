@@ -493,6 +493,19 @@ describe('a subscription', () => {
     await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
   });
 
+  it('begins with what comes behind its reply, whatever was on its way to an earlier one', async () => {
+    const room = realtime.channel('room:7');
+    const peer = await subscribed({ epoch: 'e1', offset: 1 });
+    const left = room.unsubscribe();
+    const seen = heard();
+    peer.send({ ...say(9), channel: 'room:7' });
+    await peer.reply('$unsubscribe', { data: {} });
+    await peer.reply('$subscribe', { data: { epoch: 'e2', offset: 1 } });
+    peer.send({ ...say(2), channel: 'room:7' });
+    await left;
+    await vi.waitFor(() => expect(seen).toEqual([{ text: '2' }]));
+  });
+
   it('leaves no try behind that was to come later', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.1);
     const room = realtime.channel('room:7');

@@ -237,8 +237,8 @@ export function createChannel(name: string, core: Core): Channel {
     },
     take: (frame) => {
       if (state.status !== 'subscribing') pass(frame);
-      // What comes later than these is in the reply.
-      else if (early.length < MAX_EARLY) early.push(frame);
+      // What comes later than these is in the reply. Of a channel that was asked for, it is of an earlier stay.
+      else if (!joins && early.length < MAX_EARLY) early.push(frame);
     },
     obey: (event, data) => {
       const { reason = '', ...fields } = fieldsOf(data);
