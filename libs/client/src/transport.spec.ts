@@ -11,6 +11,10 @@ describe('an open transport', () => {
   const ping = vi.fn();
   const end = vi.fn();
   let timer: ReturnType<typeof setTimeout>;
+  const wait = vi.fn((ms: number, then: () => void): void => {
+    clearTimeout(timer);
+    timer = setTimeout(then, ms);
+  });
   let server: WireEvents;
   let transport: Transport;
   const heard = (): void => server.received('{"event":"$pong"}');
@@ -24,10 +28,7 @@ describe('an open transport', () => {
     transport = openTransport(
       {
         dial,
-        wait: (ms, then) => {
-          clearTimeout(timer);
-          timer = setTimeout(then, ms);
-        },
+        wait,
         webSocket: class {} as never,
         fetch: vi.fn(),
         codec: JSON_CODEC,
@@ -86,6 +87,13 @@ describe('an open transport', () => {
     vi.advanceTimersByTime(29_000);
     expect(ping).toHaveBeenCalledTimes(1);
     expect(end).not.toHaveBeenCalled();
+  });
+
+  it('arms no timer for a frame, as there may be thousands a second', async () => {
+    await open();
+    wait.mockClear();
+    for (let count = 0; count < 100; count += 1) heard();
+    expect(wait).not.toHaveBeenCalled();
   });
 
   it.each([10_000, 1_000])(

@@ -45,7 +45,7 @@ const LOST = 1006;
 
 /** One attempt and what comes of it: credential, wire, `$welcome`, frames, end, and the question why. */
 export const openTransport: OpenTransport = (setup, events) => {
-  const { credentials, codec, connectTimeoutMs, wait } = setup;
+  const { credentials, codec, connectTimeoutMs, wait, report } = setup;
   const abort = new AbortController();
   /** What the application sent before `$welcome`: a gateway's `handleConnection` greets its client. */
   const early: unknown[] = [];
@@ -56,6 +56,7 @@ export const openTransport: OpenTransport = (setup, events) => {
   let maxFrameBytes = 0;
   let intervalMs = 0;
   let timeoutMs = 0;
+  let heardAt = 0;
   /** When it is given up, if a sign of life was asked for. */
   let overAt = Infinity;
   /** When to come back, as the server's latest `$reconnect` said; counted from its receipt. 0: it didn't. */
@@ -67,16 +68,15 @@ export const openTransport: OpenTransport = (setup, events) => {
     if (ended) return;
     ended = true;
     const now = performance.now();
-    const openMs = welcomedAt && now - welcomedAt;
-    const ending = { code, reason, answer, error, openMs, afterMs: dueAt - now };
-    if (socket?.terminate) socket.terminate();
-    else socket?.close();
-    if (code !== LOST || welcomedAt || !why) return events.end(ending);
     const tell = (said?: Answer): void => {
       if (abort.signal.aborted) return;
       abort.abort();
-      events.end({ ...ending, answer: said });
+      const openMs = welcomedAt && now - welcomedAt;
+      events.end({ code, reason, answer: said, error, openMs, afterMs: dueAt - now });
     };
+    if (socket?.terminate) socket.terminate();
+    else socket?.close();
+    if (code !== LOST || welcomedAt || !why) return tell(answer);
     wait(connectTimeoutMs / 2, tell);
     why(abort.signal).then(tell, () => tell());
   };
@@ -94,15 +94,16 @@ export const openTransport: OpenTransport = (setup, events) => {
   };
 
   // A browser doesn't show the protocol's pings, so after an interval without a frame this asks for one.
-  const heard = (): void => {
-    overAt = Infinity;
-    wait(intervalMs, () => ping(timeoutMs));
+  const listen = (): void => {
+    const leftMs = heardAt + intervalMs - performance.now();
+    if (leftMs > 0) wait(leftMs, listen);
+    else ping(timeoutMs);
   };
 
   const ping = (ms: number): void => {
     overAt = performance.now() + ms;
     // A loop that stalled has frames waiting behind its timers: they get one pass to prove the server alive.
-    wait(ms, () => wait(1, () => lose('no sign of life')));
+    wait(ms, () => wait(1, () => (overAt < Infinity ? lose('no sign of life') : listen())));
     socket?.send(onWire(codec.encode({ event: '$ping' })));
   };
 
@@ -112,24 +113,26 @@ export const openTransport: OpenTransport = (setup, events) => {
   };
 
   const greet = (welcome: Welcome): void => {
-    welcomedAt = performance.now();
+    welcomedAt = heardAt;
     ({
       maxFrameBytes,
       heartbeat: { intervalMs, timeoutMs },
     } = welcome);
-    heard();
+    listen();
     events.welcome(welcome);
     for (const data of early.splice(0)) received(data);
   };
 
   const received = (data?: unknown): void => {
     if (ended) return;
-    if (welcomedAt) heard();
+    // With each frame, so it arms no timer.
+    heardAt = performance.now();
+    overAt = Infinity;
     try {
       take(readFrame(data, codec), data);
     } catch (thrown) {
       // Of a server that keeps to the protocol there is no such frame.
-      setup.report(thrown);
+      report(thrown);
       lose('not understood');
     }
   };
@@ -155,7 +158,7 @@ export const openTransport: OpenTransport = (setup, events) => {
       const status = hasCode(thrown, 'forbidden') ? 403 : hasCode(thrown, 'unauthenticated') && 401;
       lose('no credential', status ? { status, error: thrown as RealtimeError } : undefined);
       // Last, as who hears of it may close the client.
-      setup.report(thrown);
+      report(thrown);
     }
   };
 
