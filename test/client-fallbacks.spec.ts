@@ -61,16 +61,22 @@ describe('where WebSockets are not let through', () => {
     expect(client.state).toMatchObject({ welcome: { transport: 'sse', user: 'alice' } });
   });
 
-  it('is a WebSocket again at the next connection, once the moment is over and they get through', async () => {
-    front.upgrades = 'reset';
-    const moment = fallbacks({ storage: memory(), transports: [sse()], preferMs: 1 });
-    const client = await open({ token, fallbacks: moment });
-    expect(client.state).toMatchObject({ welcome: { transport: 'sse' } });
-    front.upgrades = 'pass';
-    front.cut();
-    const there = { status: 'open', welcome: { transport: 'websocket' } };
-    await vi.waitFor(() => expect(client.state).toMatchObject(there), WAIT);
-  });
+  it.each([
+    ['was cut', () => front.cut()],
+    ['the application closed', (client: RealtimeClient<Events>) => (client.close(), client.connect())],
+  ])(
+    'is a WebSocket again behind a connection that %s, once the moment is over and they get through',
+    async (_how, end) => {
+      front.upgrades = 'reset';
+      const moment = fallbacks({ storage: memory(), transports: [sse()], preferMs: 1 });
+      const client = await open({ token, fallbacks: moment });
+      expect(client.state).toMatchObject({ welcome: { transport: 'sse' } });
+      front.upgrades = 'pass';
+      end(client);
+      const there = { status: 'open', welcome: { transport: 'websocket' } };
+      await vi.waitFor(() => expect(client.state).toMatchObject(there), WAIT);
+    },
+  );
 
   it.each(TRANSPORTS)(
     'does by $name all that it does by WebSocket, with a ticket as well',

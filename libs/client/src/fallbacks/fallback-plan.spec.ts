@@ -127,6 +127,13 @@ describe('which transport is next', () => {
   });
 });
 
+/** A connection that worked ends, and the next one begins. */
+function again(one: FallbackPlan): void {
+  one.welcomed();
+  one.ended(failed({ reached: 'welcomed' }));
+  one.begin();
+}
+
 /** The WebSocket fails, and the first fallback works. */
 function proveIt(one: FallbackPlan): void {
   expect(one.current.name).toBe('websocket');
@@ -145,11 +152,11 @@ describe('what worked', () => {
     expect(plan(where).current.name).toBe('sse');
     const elsewhere = plan(where, { address: 'other.example/ws' });
     expect(elsewhere.current.name).toBe('websocket');
-    one.ended(failed({ reached: 'welcomed' }));
+    again(one);
     expect(one.current.name).toBe('sse');
     vi.advanceTimersByTime(60_001);
     expect(plan(where).current.name).toBe('websocket');
-    one.ended(failed({ reached: 'welcomed' }));
+    again(one);
     expect(one.current.name).toBe('websocket');
   });
 
@@ -169,14 +176,35 @@ describe('what worked', () => {
     proveIt(plan(where));
     const next = plan(where);
     for (let second = 0; second < 59; second += 1) {
-      next.welcomed();
-      next.ended(failed({ reached: 'welcomed' }));
+      again(next);
       vi.advanceTimersByTime(1_000);
     }
     expect(next.current.name).toBe('sse');
     vi.advanceTimersByTime(2_000);
-    next.ended(failed({ reached: 'welcomed' }));
+    again(next);
     expect(next.current.name).toBe('websocket');
+    expect(plan(where).current.name).toBe('websocket');
+  });
+
+  it('is asked for when a connection begins, not when the last one ended, however that ended', () => {
+    const one = plan();
+    proveIt(one);
+    vi.advanceTimersByTime(60_001);
+    one.begin();
+    expect(one.current.name).toBe('websocket');
+  });
+
+  it('is of no account between attempts of which none worked', () => {
+    const one = plan();
+    one.ended(failed({ answer: { status: 426 } }));
+    one.begin();
+    expect(one.current.name).toBe('sse');
+  });
+
+  it('is remembered no longer where the clock is set back', () => {
+    const where = storage();
+    proveIt(plan(where));
+    vi.setSystemTime(Date.now() - 3_600_000);
     expect(plan(where).current.name).toBe('websocket');
   });
 

@@ -38,6 +38,7 @@ export class FallbackPlan {
   #socketTurnedAway = false;
   /** The WebSocket failed since something worked: if a fallback works now, that is the proof. */
   #failed = false;
+  #worked = false;
 
   /** @param kinds The WebSocket, then what stands in for it. */
   constructor(kinds: readonly TransportKind[], memory: TransportMemory) {
@@ -50,8 +51,15 @@ export class FallbackPlan {
     return this.#kinds[this.#index] as TransportKind;
   }
 
+  /** A connection begins. After one that worked, whoever ended it, what is remembered now comes first. */
+  begin(): void {
+    if (this.#worked && this.#index > 0) this.#index = this.#remembered;
+    this.#worked = false;
+  }
+
   /** The current one said `$welcome`. */
   welcomed(): void {
+    this.#worked = true;
     this.#silent = 0;
     if (this.#index === 0) this.#memory.forget();
     // Another client of the same address may have said so already.
@@ -61,11 +69,7 @@ export class FallbackPlan {
 
   /** An attempt, or the connection that came of it, ended. */
   ended(ending: PlannedEnding): PlanStep {
-    if (ending.reached === 'welcomed') {
-      this.#index = this.#index === 0 ? 0 : this.#remembered;
-      return 'stay';
-    }
-    if (ending.reached === undefined || ending.code !== 1006) return 'stay';
+    if (!ending.reached || ending.reached === 'welcomed' || ending.code !== 1006) return 'stay';
     if (!this.#isToBlame(ending)) return 'stay';
     this.#silent = 0;
     const turnedAway = isTurnedAway(ending);

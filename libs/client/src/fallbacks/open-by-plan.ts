@@ -33,6 +33,7 @@ export function openByPlan(plan: FallbackPlan, open: OpenTransport): OpenTranspo
         },
       );
     };
+    plan.begin();
     let transport = attempt();
     return {
       send: (encoded) => transport.send(encoded),

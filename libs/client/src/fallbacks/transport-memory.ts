@@ -50,8 +50,10 @@ export class TransportMemory {
   }
 
   recall(): string | undefined {
-    const known = this.#read();
-    return known && known.until > Date.now() ? known.name : undefined;
+    const { name, until = 0, ms = 0 } = this.#read() ?? {};
+    const leftMs = until - Date.now();
+    // More is left than there ever was where the clock was set back.
+    return leftMs > 0 && leftMs <= ms ? name : undefined;
   }
 
   /** The WebSocket failed, and this one works. */
