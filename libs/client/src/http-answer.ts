@@ -7,5 +7,6 @@ export async function answerOf(response: Response): Promise<Answer> {
   const said = headers.get('retry-after') ?? '';
   const afterMs = Number(said) * 1_000 || Date.parse(said) - Date.now();
   const { error } = fieldsOf(await response.json().catch(() => undefined));
-  return { status, afterMs, error: error?.code && error };
+  // Google's proxies have an `error` of the same form, but for its code, which is a number.
+  return { status, afterMs, error: typeof error?.code === 'string' ? error : undefined };
 }

@@ -197,8 +197,11 @@ describe('long polling', () => {
     );
   });
 
-  it('is taken where a proxy answers for the WebSocket, in JSON of its own', async () => {
-    elsewhere = (_request, response) => json(response, 403, { statusCode: 403, error: 'Forbidden' });
+  it.each([
+    { statusCode: 403, error: 'Forbidden' },
+    { error: { code: 403, message: 'no', status: 'PERMISSION_DENIED' } },
+  ])('is taken where a proxy answers for the WebSocket, in JSON of its own: %j', async (own) => {
+    elsewhere = (_request, response) => json(response, 403, own);
     answers = [batch('k1', WELCOME)];
     client.connect();
     await isOpen();
