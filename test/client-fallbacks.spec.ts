@@ -68,8 +68,8 @@ describe('where WebSockets are not let through', () => {
     'is a WebSocket again behind a connection that %s, once the moment is over and they get through',
     async (_how, end) => {
       front.upgrades = 'reset';
-      const moment = fallbacks({ storage: memory(), transports: [sse()], preferMs: 1 });
-      const client = await open({ token, fallbacks: moment });
+      const over = { ...memory(), getItem: () => null };
+      const client = await open({ token, fallbacks: fallbacks({ storage: over, transports: [sse()] }) });
       expect(client.state).toMatchObject({ welcome: { transport: 'sse' } });
       front.upgrades = 'pass';
       end(client);
