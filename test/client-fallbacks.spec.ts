@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RealtimeError, type RealtimeClient, type RealtimeOptions } from '@aerie/client';
 import { fallbacks, longPolling, sse } from '@aerie/client/fallbacks';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Clients, type Events, when } from './support/clients.js';
-import { type RunningGateway, tokenFor } from './support/gateway.js';
+import { Clients, type Events, story, when } from './support/clients.js';
+import { nowSeconds, type RunningGateway, tokenFor } from './support/gateway.js';
 import { GatewayPair } from './support/gateway-pair.js';
 import { HttpFront } from './support/http-front.js';
 
@@ -109,6 +109,31 @@ describe('where WebSockets are not let through', () => {
     expect(await first.connections()).toBe(1);
     client.close();
     await vi.waitFor(async () => expect(await first.connections()).toBe(0), WAIT);
+  });
+});
+
+describe('a token that ends before its session', () => {
+  it.each(TRANSPORTS)('is replaced by another one, and nothing else, by $name', async (transport) => {
+    front.upgrades = 'reset';
+    let asked = 0;
+    const session_exp = nowSeconds() + 3_600;
+    const short = (): string => {
+      asked += 1;
+      return tokenFor('alice', { exp: nowSeconds() + 1, session_exp });
+    };
+    const client = await open({ token: short }, transport);
+    const states = story(client);
+    const before = asked;
+    const room = client.channel(`room:short-${transport.name}`);
+    await vi.waitFor(
+      async () => {
+        await room.publish('say', 1);
+        expect(asked).toBeGreaterThan(before);
+      },
+      { timeout: 20_000, interval: 500 },
+    );
+    await room.publish('say', 2);
+    expect(states).toEqual([]);
   });
 });
 

@@ -102,10 +102,12 @@ export abstract class HttpSocket implements WireSocket {
   }
 
   /** A request beside the one that opened the connection. Undefined where the network failed. */
-  protected ask(target: string | URL, { headers, ...init }: AskInit = {}): Promise<Response | undefined> {
-    const proof = this.id ? { 'last-event-id': this.id } : { 'aerie-resume': this.#resume };
-    const who = { ...(this.isTicket && proof), 'aerie-connection': this.connection };
-    return this.#fetch(this.address(target), { ...init, headers: { ...who, ...headers } });
+  protected async ask(target: string | URL, init: AskInit = {}): Promise<Response | undefined> {
+    const response = await this.#ask(target, init);
+    // A token may end before its session does.
+    if (response?.status !== 401 || !this.#bearer) return response;
+    this.#bearer = await this.setup.credentials.obtain().catch(() => '');
+    return this.#bearer ? this.#ask(target, init) : response;
   }
 
   /** One frame as JSON. False: it was the last. */
@@ -113,6 +115,12 @@ export abstract class HttpSocket implements WireSocket {
     if (frame.startsWith(CLOSE_FRAME)) return this.#end(frame);
     this.events.received(this.#learned ? frame : this.#learn(frame));
     return true;
+  }
+
+  #ask(target: string | URL, { headers, ...init }: AskInit): Promise<Response | undefined> {
+    const proof = this.id ? { 'last-event-id': this.id } : { 'aerie-resume': this.#resume };
+    const who = { ...(this.isTicket && proof), 'aerie-connection': this.connection };
+    return this.#fetch(this.address(target), { ...init, headers: { ...who, ...headers } });
   }
 
   async #fetch(url: URL, { headers, ...init }: AskInit): Promise<Response | undefined> {
