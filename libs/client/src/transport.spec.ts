@@ -89,6 +89,13 @@ describe('an open transport', () => {
     expect(end).not.toHaveBeenCalled();
   });
 
+  it('asks once, and gives up, where the server named no heartbeat', async () => {
+    await open({} as typeof heartbeat);
+    vi.advanceTimersByTime(1_000);
+    expect(ping).toHaveBeenCalledTimes(1);
+    expect(end).toHaveBeenCalledTimes(1);
+  });
+
   it('arms no timer for a frame, as there may be thousands a second', async () => {
     await open();
     wait.mockClear();

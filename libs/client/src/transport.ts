@@ -103,7 +103,7 @@ export const openTransport: OpenTransport = (setup, events) => {
   const ping = (ms: number): void => {
     overAt = performance.now() + ms;
     // A loop that stalled has frames waiting behind its timers: they get one pass to prove the server alive.
-    wait(ms, () => wait(1, () => (overAt < Infinity ? lose('no sign of life') : listen())));
+    wait(ms, () => wait(1, () => (overAt === Infinity ? listen() : lose('no sign of life'))));
     socket?.send(onWire(codec.encode({ event: '$ping' })));
   };
 
