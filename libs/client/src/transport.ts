@@ -128,6 +128,7 @@ export const openTransport: OpenTransport = (setup, events) => {
     // With each frame, so it arms no timer.
     heardAt = performance.now();
     overAt = Infinity;
+    if (data === undefined) return;
     try {
       take(readFrame(data, codec), data);
     } catch (thrown) {
@@ -142,7 +143,7 @@ export const openTransport: OpenTransport = (setup, events) => {
     else if (welcomedAt) events.frame(frame);
     else if (frame.event === '$welcome') greet(fieldsOf(frame.data) as Welcome);
     else if (frame.error) error = frame.error;
-    else if (data && early.length < MAX_EARLY_FRAMES) early.push(data);
+    else if (early.length < MAX_EARLY_FRAMES) early.push(data);
   };
 
   const open = async (): Promise<void> => {
