@@ -53,10 +53,10 @@ export const openTransport: OpenTransport = (setup, events) => {
   let why: Wire['why'] | undefined;
   /** 0: not yet. */
   let welcomedAt = 0;
-  let maxFrameBytes = 0;
-  let intervalMs = 0;
-  let timeoutMs = 0;
-  let heardAt = 0;
+  let maxFrameBytes: number;
+  let intervalMs: number;
+  let timeoutMs: number;
+  let heardAt: number;
   /** When it is given up, if a sign of life was asked for. */
   let overAt = Infinity;
   /** When to come back, as the server's latest `$reconnect` said; counted from its receipt. 0: it didn't. */
