@@ -132,7 +132,7 @@ describe('a server that is gone', () => {
     const client = await open();
     front.setMode('blackhole');
     const silentAt = performance.now();
-    expect((await when(client, 'waiting')).cause).toEqual({ code: 1006, reason: 'no sign of life' });
+    expect((await when(client, 'waiting')).cause).toEqual({ code: 1006, reason: 'no answer' });
     expect(performance.now() - silentAt).toBeLessThan(3_000);
     front.setMode('pass');
     await when(client, 'open');

@@ -206,7 +206,8 @@ export function createChannel(name: string, core: Core): Channel {
       }
     },
     unsubscribe: async () => {
-      const [heard, before] = [events, state];
+      const heard = events;
+      const before = state;
       clearTimeout(retry);
       endJoin?.();
       // The server keeps the order of what it is asked for a channel.

@@ -85,7 +85,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
    * then it is unknown whether the server acted.
    */
   async request<Reply = unknown>(event: string, data?: unknown, options?: RequestOptions): Promise<Reply> {
-    return (await this.core.exchange.request({ event: checkedEvent(event), data }, options)) as Reply;
+    return this.core.exchange.request({ event: checkedEvent(event), data }, options) as Promise<Reply>;
   }
 
   /**

@@ -1,10 +1,9 @@
 import type { PublicationFrame } from '@aerie/protocol';
 import { type Connection, createConnection } from './connection.js';
-import { createCredentials } from './credentials.js';
 import { createEmitter, type Emitter, type Report } from './emitter.js';
 import { isSystemEvent } from './events.js';
 import { createExchange, type Exchange } from './exchange.js';
-import { platformOf, type RealtimeOptions } from './options.js';
+import { setupOf, type RealtimeOptions } from './options.js';
 import { fieldsOf, type ServerFrame } from './server-frame.js';
 import { renewSession } from './session-renewal.js';
 
@@ -35,8 +34,8 @@ export interface ChannelEars {
 
 /** @throws TypeError for something that is no address. */
 export function createCore(url: string | URL, options: RealtimeOptions, report: Report): Core {
-  const credentials = createCredentials(url, options);
-  const platform = platformOf(options);
+  const setup = setupOf(url, options, report);
+  const { credentials, codec } = setup;
   const events = createEmitter(report);
   const active = new Map<string, ChannelEars>();
 
@@ -60,22 +59,19 @@ export function createCore(url: string | URL, options: RealtimeOptions, report: 
     }
   };
 
-  const line = createConnection(
-    { ...platform, credentials, report },
-    {
-      open: (welcome) => {
-        if (credentials.renewable) renewSession(welcome, core, renew).catch(report);
-        tellAll('opened');
-        // Behind the subscriptions, so that a queued publish comes back to its sender like to anyone.
-        exchange.flush();
-      },
-      frame: receive,
-      cut: () => tellAll('cut'),
-      stopped: () => tellAll('stop'),
-      state: (state) => events.emit('$state', state),
+  const line = createConnection(setup, {
+    open: (welcome) => {
+      if (credentials.via) renewSession(welcome, core, renew).catch(report);
+      tellAll('opened');
+      // Behind the subscriptions, so that a queued publish comes back to its sender like to anyone.
+      exchange.flush();
     },
-  );
-  const exchange = createExchange(line, platform.codec, report);
+    frame: receive,
+    cut: () => tellAll('cut'),
+    stopped: () => tellAll('stop'),
+    state: (state) => events.emit('$state', state),
+  });
+  const exchange = createExchange(line, codec, report);
   const core = { line, exchange, report, events, active };
   return core;
 }

@@ -24,10 +24,8 @@ export interface Credentials {
   readonly url: URL;
   /** Of what is obtained. A ticket serves once. */
   readonly name: 'token' | 'ticket';
-  /** Undefined: there is none, and the browser's cookie says it. */
+  /** Undefined: there is none, and the browser's cookie says it, which `$auth` can't renew. */
   readonly via: TokenVia | undefined;
-  /** Whether `$auth` can renew a session; a cookie is renewed by opening again. */
-  readonly renewable: boolean;
   obtain(): Promise<string>;
   authData(value: string): AuthData;
 }
@@ -47,7 +45,6 @@ export function createCredentials(
     url,
     name,
     via,
-    renewable: !!via,
     // Not at once: who is asked may close the client, which must be able to end what asks.
     obtain: () => Promise.resolve().then(token ?? ticket ?? (() => '')),
     authData: (value) => ({ [name]: value }),

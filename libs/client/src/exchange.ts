@@ -109,7 +109,7 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
       if (end()) failed(error);
     };
     const release = onAbort(signal, fail);
-    const timer = setTimeout(fail, ms, failure('timeout', `no reply within ${ms} ms`));
+    const timer = setTimeout(fail, ms, failure('timeout', `no reply in ${ms} ms`));
     const one: Pending = { own: ahead, id: (lastId += 1), encoded: '', timer, reply, fail, end };
     pending.set(one.id, one);
     return one;

@@ -1,5 +1,6 @@
 import { type Codec, JSON_CODEC } from './codec.js';
-import type { CredentialOptions } from './credentials.js';
+import { createCredentials, type CredentialOptions } from './credentials.js';
+import type { Report } from './emitter.js';
 import type { ConnectionSetup } from './connection.js';
 import { openTransport, type Fallbacks } from './transport.js';
 import type { WebSocketConstructor } from './web-socket.js';
@@ -21,14 +22,16 @@ export type RealtimeOptions = CredentialOptions & {
   readonly connectTimeoutMs?: number;
 };
 
-/** What the client runs on: what was given, else what is global here. */
-export function platformOf({
-  webSocket = globalThis.WebSocket,
-  fetch = globalThis.fetch,
-  connectTimeoutMs = 20_000,
-  fallbacks = (open) => open,
-  codec = JSON_CODEC,
-}: RealtimeOptions): Omit<ConnectionSetup, 'credentials' | 'report'> {
-  if (!webSocket) throw new TypeError('No WebSocket here: pass `webSocket`');
-  return { open: fallbacks(openTransport), dial: dialWebSocket, webSocket, fetch, connectTimeoutMs, codec };
+/** What the client runs on: what was given, else what is global here. @throws TypeError for something that is no address. */
+export function setupOf(url: string | URL, options: RealtimeOptions, report: Report): ConnectionSetup {
+  const {
+    webSocket = globalThis.WebSocket,
+    fetch = globalThis.fetch,
+    connectTimeoutMs = 20_000,
+    fallbacks = (open) => open,
+    codec = JSON_CODEC,
+  } = options;
+  const credentials = createCredentials(url, options);
+  const open = fallbacks(openTransport);
+  return { open, dial: dialWebSocket, webSocket, fetch, connectTimeoutMs, codec, credentials, report };
 }

@@ -112,7 +112,7 @@ describe('a page that sleeps', () => {
     await open({ intervalMs: 60_000, timeoutMs: 100 });
     page.show();
     await reached('waiting');
-    expect(states.at(-1)).toMatchObject({ cause: { code: 1006, reason: 'no sign of life' } });
+    expect(states.at(-1)).toMatchObject({ cause: { code: 1006, reason: 'no answer' } });
   });
 
   it('asks nothing when it is hidden', async () => {

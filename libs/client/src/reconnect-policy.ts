@@ -65,7 +65,7 @@ export function nextStep(ending: Ending, before: Tries): Step {
   // A server that asked for patience gets a wider window; one that gave each client a time of its own needs little.
   const window = advice === 'back-off' ? attempt + 2 : ending.afterMs > 0 ? -1 : attempt;
   return {
-    cause: { code, reason, ...(error && { error }) },
+    cause: { code, reason, error },
     attempt: attempt + 1,
     refusals,
     patient: leastMs > 0,

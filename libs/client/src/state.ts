@@ -7,7 +7,7 @@ export interface Cause {
   /** One fixed text per cause: the server's close reason, an error code, or the client's own words. */
   readonly reason: string;
   /** What the server answered, where it said more than a close code. */
-  readonly error?: ErrorBody;
+  readonly error?: ErrorBody | undefined;
 }
 
 /** Where the connection stands. Closed: a `switch` over `status` is complete. */
@@ -25,7 +25,7 @@ export type RealtimeState =
       readonly attempt: number;
       readonly cause: Cause;
       /** The browser says that there is no network: the attempt starts as soon as it says that there is one. */
-      readonly offline?: true;
+      readonly offline?: true | undefined;
     }
   /** Given up, or closed. Only `connect()` starts again. */
   | { readonly status: 'stopped'; readonly cause: Cause };

@@ -61,7 +61,7 @@ describe('an open transport', () => {
     expect(end).not.toHaveBeenCalled();
     vi.advanceTimersByTime(2);
     expect(end).toHaveBeenCalledTimes(1);
-    expect(end).toHaveBeenCalledWith(expect.objectContaining({ code: 1006, reason: 'no sign of life' }));
+    expect(end).toHaveBeenCalledWith(expect.objectContaining({ code: 1006, reason: 'no answer' }));
   });
 
   it('lets frames that waited behind a stalled loop arrive first', async () => {

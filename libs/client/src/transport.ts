@@ -71,7 +71,8 @@ export const openTransport: OpenTransport = (setup, events) => {
     const tell = (said?: Answer): void => {
       if (abort.signal.aborted) return;
       abort.abort();
-      const openMs = welcomedAt && now - welcomedAt;
+      // A coarse clock may show no time at all.
+      const openMs = welcomedAt && Math.max(1, now - welcomedAt);
       events.end({ code, reason, answer: said, error, openMs, afterMs: dueAt - now });
     };
     if (socket?.terminate) socket.terminate();
@@ -103,7 +104,7 @@ export const openTransport: OpenTransport = (setup, events) => {
   const ping = (ms: number): void => {
     overAt = performance.now() + ms;
     // A loop that stalled has frames waiting behind its timers: they get one pass to prove the server alive.
-    wait(ms, () => wait(1, () => (overAt === Infinity ? listen() : lose('no sign of life'))));
+    wait(ms, () => wait(1, () => (overAt === Infinity ? listen() : lose('no answer'))));
     socket?.send(onWire(codec.encode({ event: '$ping' })));
   };
 
@@ -163,7 +164,7 @@ export const openTransport: OpenTransport = (setup, events) => {
     }
   };
 
-  wait(connectTimeoutMs, () => lose('not welcomed in time'));
+  wait(connectTimeoutMs, () => lose('no welcome'));
   void open();
   return {
     send,

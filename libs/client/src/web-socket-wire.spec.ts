@@ -55,6 +55,11 @@ async function question(wire: Wire): Promise<unknown> {
 }
 
 describe('a credential', () => {
+  it('that can stand in no header is none there, and no browser quotes it in an error', async () => {
+    const { socket } = await dial({ token: () => 'se cret(\n"é', tokenVia: 'subprotocol' });
+    expect(socket.protocols).toEqual(['aerie.v1.json', 'aerie.bearer.se_cret____']);
+  });
+
   it('that is a token stays out of the address and goes as the first message', async () => {
     const { wire, socket } = await dial({ token: () => 'jwt' });
     expect(socket).toMatchObject({ url, protocols: ['aerie.v1.json'] });

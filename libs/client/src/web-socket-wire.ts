@@ -2,6 +2,9 @@ import { BEARER_SUBPROTOCOL_PREFIX } from '@aerie/protocol';
 import { answerOf } from './http-answer.js';
 import type { Dial } from './wire.js';
 
+/** All but the characters of an HTTP token (RFC 9110, section 5.6.2). */
+const NO_HEADER = /[^\w!#$%&'*+.^`|~-]/g;
+
 /** Opens a WebSocket. */
 export const dialWebSocket: Dial = (setup, events) => {
   const { webSocket, fetch, codec, credentials, credential } = setup;
@@ -12,7 +15,8 @@ export const dialWebSocket: Dial = (setup, events) => {
     if (via === 'query') url.searchParams.set(name, value);
     return url.href;
   };
-  const bearer = inHeader ? [BEARER_SUBPROTOCOL_PREFIX + credential] : [];
+  // What can stand in no header is no token of the server's; a browser's error would show it.
+  const bearer = inHeader ? [BEARER_SUBPROTOCOL_PREFIX + credential.replace(NO_HEADER, '_')] : [];
   const socket = new webSocket(addressWith(credential), [...codec.subprotocols, ...bearer]);
   socket.binaryType = 'arraybuffer';
   socket.addEventListener('open', () => {

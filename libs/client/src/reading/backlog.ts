@@ -27,7 +27,7 @@ export function createBacklog<Item>(limit: number): Backlog<Item> {
   return {
     push: (item) => {
       if (end) return;
-      if (items.length === limit) return fail(failure('overloaded', 'read slower than it arrives'));
+      if (items.length === limit) return fail(failure('overloaded', 'read slower than it comes'));
       items.push(item);
       wake?.();
     },
