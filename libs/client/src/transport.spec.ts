@@ -64,6 +64,13 @@ describe('an open transport', () => {
     expect(end).toHaveBeenCalledWith(expect.objectContaining({ code: 1006, reason: 'no answer' }));
   });
 
+  it('was open, however short by the clock', async () => {
+    await open();
+    server.closed({ code: 4401, reason: 'session ended' });
+    const [[{ openMs }]] = end.mock.calls as [[{ openMs: number }]];
+    expect(openMs).toBeGreaterThan(0);
+  });
+
   it('lets frames that waited behind a stalled loop arrive first', async () => {
     await open();
     vi.advanceTimersByTime(40_000);
