@@ -21,6 +21,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   realtime.close();
+  vi.useRealTimers();
   vi.restoreAllMocks();
   await server.stop();
 });
@@ -507,18 +508,24 @@ describe('a subscription', () => {
   });
 
   it('leaves no try behind that was to come later', async () => {
-    vi.spyOn(Math, 'random').mockReturnValue(0.1);
+    vi.mocked(Math.random).mockReturnValue(0.5);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const room = realtime.channel('room:7');
     room.on('say', () => undefined);
     const peer = await server.connection();
     await peer.reply('$subscribe', { error: { code: 'internal', message: 'busy' } });
-    realtime.send('heard');
-    await peer.receive('heard');
+    const behindIt = realtime.request('behind it');
+    await peer.reply('behind it', { data: true });
+    await behindIt;
+    const timers = vi.getTimerCount();
     const left = room.unsubscribe();
     await peer.reply('$unsubscribe', { data: {} });
     await left;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(peer.events).toEqual(['$subscribe', 'heard', '$unsubscribe']);
+    expect(vi.getTimerCount()).toBe(timers - 1);
+    vi.advanceTimersByTime(1_000);
+    realtime.send('last');
+    await peer.receive('last');
+    expect(peer.events).toEqual(['$subscribe', 'behind it', '$unsubscribe', 'last']);
   });
 
   it('is kept where it is wanted again before it was left', async () => {

@@ -19,7 +19,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const one of clients) one.close();
   vi.restoreAllMocks();
-  vi.unstubAllGlobals();
   await server.stop();
 });
 
@@ -275,35 +274,6 @@ describe('$reconnect', () => {
     expect(retryInMs).toBeLessThanOrEqual(260);
     await when(realtime, 'open');
     expect(performance.now() - told).toBeGreaterThanOrEqual(395);
-  });
-
-  it('keeps to it when the browser says "online"', async () => {
-    const events = new EventTarget();
-    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-    vi.stubGlobal('removeEventListener', events.removeEventListener.bind(events));
-    const realtime = connect();
-    const peer = await server.connection();
-    peer.send({ event: '$reconnect', data: { afterMs: 60_000, reason: 'draining' } });
-    peer.close(1001);
-    await when(realtime, 'waiting');
-    events.dispatchEvent(new Event('online'));
-    expect(realtime.state.status).toBe('waiting');
-  });
-});
-
-describe('coming online', () => {
-  it('ends a wait of its own at once', async () => {
-    const events = new EventTarget();
-    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
-    vi.stubGlobal('removeEventListener', events.removeEventListener.bind(events));
-    vi.mocked(Math.random).mockReturnValue(0.999);
-    const realtime = connect();
-    (await server.connection()).close(1013);
-    expect((await when(realtime, 'waiting')).retryInMs).toBeGreaterThan(1_900);
-    const before = performance.now();
-    events.dispatchEvent(new Event('online'));
-    await when(realtime, 'open');
-    expect(performance.now() - before).toBeLessThan(1_000);
   });
 });
 

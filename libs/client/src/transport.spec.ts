@@ -50,6 +50,7 @@ describe('an open transport', () => {
   });
   afterEach(() => {
     clearTimeout(timer);
+    vi.restoreAllMocks();
     vi.useRealTimers();
   });
 
@@ -136,7 +137,8 @@ describe('an open transport', () => {
   it('looks again where an answer is long overdue: the machine may have slept', async () => {
     await open();
     vi.advanceTimersByTime(30_000);
-    vi.setSystemTime(Date.now() + 3_600_000);
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 3_600_000);
     transport.probe();
     heard();
     vi.advanceTimersByTime(29_000);

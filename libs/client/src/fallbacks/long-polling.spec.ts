@@ -127,7 +127,10 @@ describe('long polling', () => {
       fallbacks: fallbacks({ transports: [longPolling()] }),
     });
     client.onError(() => undefined);
-    answers = [batch('k1', { ...WELCOME, data: { ...WELCOME.data, expiresAt: Date.now() + 2_000 } })];
+    const welcome = (serverTime: number): object => {
+      return { ...WELCOME, data: { ...WELCOME.data, serverTime, expiresAt: serverTime + 2_000 } };
+    };
+    answers = [(...exchange) => batch('k1', welcome(Date.now()))(...exchange)];
     client.connect();
     await isOpen();
     await vi.waitFor(() => expect(sent).toHaveLength(1), 10_000);

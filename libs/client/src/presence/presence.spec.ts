@@ -19,6 +19,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   realtime.close();
+  vi.useRealTimers();
   vi.restoreAllMocks();
   await server.stop();
 });
@@ -349,12 +350,13 @@ describe('what is asked for the members', () => {
   });
 
   it('does not leave where it waits for its turn and the channel is left meanwhile', async () => {
-    server.greet = (peer) => peer.welcome({ messages: { perSecond: 10, burst: 1 } });
+    server.greet = (peer) => peer.welcome({ messages: { perSecond: 1, burst: 1 } });
     const room = realtime.channel(ROOM);
     story();
+    const joined = room.subscribe();
     const peer = await server.connection();
     await answer(peer);
-    await vi.waitFor(() => expect(room.state.status).toBe('subscribed'));
+    await joined;
     const left = room.unsubscribe();
     await peer.reply('$unsubscribe', { data: {} });
     await left;
@@ -367,14 +369,15 @@ describe('what is asked for the members', () => {
     const peer = await server.connection();
     await letIn(peer, setOf(4, ['ann']));
     await vi.waitFor(() => expect(members()).toEqual(['ann']));
-    vi.mocked(Math.random).mockReturnValue(0.01);
+    vi.mocked(Math.random).mockReturnValue(0.5);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     peer.send(change('$join', 'bob', 6));
     peer.send({ event: 'say', channel: ROOM, data: 'behind it' });
     await new Promise((resolve) => room.on('say', resolve));
     const left = room.unsubscribe();
     await peer.reply('$unsubscribe', { data: {} });
     await left;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    vi.advanceTimersByTime(1_000);
     expect(await sentTo(peer)).toEqual(['$subscribe', '$subscribe', '$unsubscribe']);
   });
 
