@@ -42,8 +42,8 @@ export interface Channel<Events extends object = Record<string, unknown>> {
   unsubscribe(): Promise<void>;
 
   /**
-   * Publishes; needs no subscription. While the outcome is unknown (lost connection, time-out, `unavailable`) it is
-   * repeated with the same idempotency key, at most five times, so that it happens once.
+   * Publishes; needs no subscription. While the outcome is unknown (lost connection, `timeout`, `unavailable`, `draining`) it is
+   * repeated with the same idempotency key, in five attempts at most, so that it happens once.
    * @throws RealtimeError with the server's code, or `overloaded` when too much waits for a connection; the signal's reason.
    */
   publish<Name extends EventName<Events>>(

@@ -81,8 +81,8 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
 
   /**
    * Sends a message and resolves with its reply; of a stream of replies, with the first.
-   * @throws RealtimeError with the server's code, `timeout`, or `unavailable` when the connection was lost meanwhile:
-   * then it is unknown whether the server acted.
+   * @throws RealtimeError with the server's code, `timeout`, `overloaded` past 1,000 without a reply or what may wait, or
+   * `unavailable` when the connection was lost meanwhile: then it is unknown whether the server acted. The signal's reason.
    */
   async request<Reply = unknown>(event: string, data?: unknown, options?: RequestOptions): Promise<Reply> {
     return this.core.exchange.request({ event: checkedEvent(event), data }, options) as Promise<Reply>;

@@ -22,7 +22,7 @@ export function isSystemEvent(event: string): boolean {
   return event[0] === '$';
 }
 
-/** What else is wrong with a name the server says. @throws RealtimeError `invalid` for one of the system's. */
+/** The name; whatever else is wrong with it the server says. @throws RealtimeError `invalid` for one of the system's. */
 export function checkedEvent(event: string): string {
   if (isSystemEvent(event)) throw failure('invalid', 'not an event name');
   return event;

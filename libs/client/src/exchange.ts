@@ -55,7 +55,10 @@ export interface Exchange {
   request(message: Outgoing, options?: RequestOptions): Promise<unknown>;
   /** Sends a message whose replies, or failure, go to the sink. @returns Ends it: the sink hears no more. */
   ask(message: Outgoing, sink: ReplySink, options?: RequestOptions): Unlisten;
-  /** Settles after that time, or sooner: when the connection goes or it stops. @throws the signal's reason. */
+  /**
+   * Resolves after that time, or sooner: at the signal, or when the connection goes or it stops.
+   * @throws the reason of a signal that has aborted already.
+   */
   pause(ms: number, signal?: AbortSignal): Promise<void>;
   /** A reply, or an error. */
   receive(frame: ServerFrame): void;

@@ -20,7 +20,7 @@ interface Publishing {
   readonly data: unknown;
 }
 
-/** Publishes, and repeats with the same key while the outcome is unknown: at most five times. */
+/** Publishes, and repeats with the same key while the outcome is unknown: five attempts at most. */
 export async function publish(
   { line, exchange }: Core,
   publishing: Publishing,

@@ -7,7 +7,6 @@ import type {
   PresenceSet,
   ReconnectNotice,
   SubscribeReply,
-  SystemEvent,
   Welcome,
 } from '@aerie/protocol';
 import type { Codec } from './codec.js';
@@ -25,9 +24,6 @@ export interface ServerFrame {
   readonly more?: boolean;
   readonly done?: boolean;
 }
-
-/** A frame of the system's own. */
-export type SystemFrame = ServerFrame & { readonly event: SystemEvent };
 
 /** What the client looks at in the data of such frames, and in replies. */
 export type Fields = Partial<

@@ -3,7 +3,7 @@ import { EventStream } from './event-stream.js';
 import { HttpSocket, type HttpTransportOptions } from './http-socket.js';
 import type { TransportKind } from './transport-kind.js';
 
-/** Server-sent events, read by `fetch`: a response that goes on. At most 32 channels with a history on one connection. */
+/** Server-sent events, read by `fetch`: a response that goes on. At most 32 channels on one connection. */
 export function sse(options: HttpTransportOptions = {}): TransportKind {
   return {
     name: 'sse',
