@@ -43,8 +43,8 @@ const RENEW: readonly number[] = [4001, 4401, 401] satisfies (Code | Status)[];
 const BACK_OFF: readonly number[] = [1002, 1007, 1011, 1013, 4429, 429, 503] satisfies (Code | Status)[];
 
 /**
- * What a client should do after a close code, or after the HTTP status that it was answered instead of an open. 1006 and
- * anything unknown mean "reconnect and recover".
+ * What a client should do after a close code, or after the HTTP status that it was answered instead of an open: 401, 403,
+ * 404, 429 and 503 advise something. 1006 and all else mean "reconnect and recover".
  */
 export function closeAdvice(code: number): CloseAdvice {
   if (STOP.includes(code)) return 'stop';
