@@ -14,6 +14,21 @@ describe('reading the server', () => {
     expect([id, error, event, channel]).toEqual([undefined, undefined, undefined, undefined]);
   });
 
+  it('is done by a codec that may be an object of a class', () => {
+    class Prefixed {
+      readonly subprotocols = ['prefixed'];
+      readonly encode = JSON.stringify;
+      readonly translate = JSON_CODEC.translate;
+      decode(data: unknown): unknown {
+        return this.parse(String(data).slice(1));
+      }
+      parse(text: string): unknown {
+        return JSON.parse(text);
+      }
+    }
+    expect(readFrame('!{"id":1}', new Prefixed())).toEqual({ id: 1 });
+  });
+
   it('never throws, whatever arrives', () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string(), fc.anything()), (value) => {

@@ -36,9 +36,9 @@ export type Fields = Partial<
 >;
 
 /** Reads one frame; for anything that is none, one without fields, which nobody obeys. */
-export function readFrame(wire: unknown, { decode }: Codec): ServerFrame {
+export function readFrame(wire: unknown, codec: Codec): ServerFrame {
   try {
-    return Object(decode(wire)) as ServerFrame;
+    return Object(codec.decode(wire)) as ServerFrame;
   } catch {
     return {};
   }
