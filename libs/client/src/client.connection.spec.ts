@@ -267,13 +267,13 @@ describe('$reconnect', () => {
     const peer = await server.connection();
     await when(realtime, 'open');
     const told = performance.now();
-    peer.send({ event: '$reconnect', data: { afterMs: 400, reason: 'draining' } });
+    peer.send({ event: '$reconnect', data: { afterMs: 1_000, reason: 'draining' } });
     setTimeout(() => peer.close(1001), 150);
     const { retryInMs } = await when(realtime, 'waiting');
-    expect(retryInMs).toBeGreaterThan(150);
-    expect(retryInMs).toBeLessThanOrEqual(260);
+    expect(retryInMs).toBeGreaterThan(0);
+    expect(retryInMs).toBeLessThanOrEqual(860);
     await when(realtime, 'open');
-    expect(performance.now() - told).toBeGreaterThanOrEqual(395);
+    expect(performance.now() - told).toBeGreaterThanOrEqual(995);
   });
 });
 
