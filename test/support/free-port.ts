@@ -1,22 +1,27 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 
-/** Below 32,768, where Linux takes the ports of outgoing connections from: those may be taken a moment later. */
-const FIRST = 16_384;
-const LAST = 32_767;
+/**
+ * From 16,384 up to 32,768, where Linux takes the ports of outgoing connections from: those may be taken a moment later. Each
+ * worker of the test runner has some of its own, so that two of them don't find the same one free.
+ */
+const PORTS = 2_048;
+const FIRST = 16_384 + (Number(process.env['VITEST_POOL_ID'] ?? 0) % 8) * PORTS;
+let drawn = randomInt(PORTS);
 
-/** A TCP port of 127.0.0.1 that nobody listens on right now, and that no outgoing connection is given. */
+/** A TCP port of 127.0.0.1 that nobody listens on right now, and another one the next time. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const server = createServer().listen(randomInt(FIRST, LAST + 1), '127.0.0.1');
+    drawn = (drawn + 1) % PORTS;
+    const port = FIRST + drawn;
+    const server = createServer().listen(port, '127.0.0.1');
     try {
       await once(server, 'listening');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') continue;
       throw error;
     }
-    const { port } = server.address() as AddressInfo;
     server.close();
     await once(server, 'close');
     return port;
