@@ -68,7 +68,7 @@ const MAX_EARLY = 1_000;
 const IDLE: ChannelState = { status: 'idle' };
 
 /** The channel of that name, idle. */
-export function createChannel(name: string, core: Core): Channel {
+export function createChannel<Events extends object>(name: string, core: Core): Channel<Events> {
   const { line, exchange, report, active } = core;
   let events = createEmitter(report);
   let state = IDLE;
@@ -175,7 +175,7 @@ export function createChannel(name: string, core: Core): Channel {
     events.emit(event, data, frame);
   };
 
-  const channel: Channel & ChannelEars = {
+  const channel: Channel<Events> & ChannelEars = {
     name,
     core,
     listen,

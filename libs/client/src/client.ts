@@ -16,7 +16,7 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
   readonly core: Core;
   readonly #errors = createEmitter(logError);
   /** Every channel that anyone holds, so that each is one. */
-  readonly #known = new Map<string, WeakRef<Channel>>();
+  readonly #known = new Map<string, WeakRef<object>>();
   readonly #gone = new FinalizationRegistry<string>((name) => {
     if (!this.#known.get(name)?.deref()) this.#known.delete(name);
   });
@@ -93,13 +93,13 @@ export class RealtimeClient<Events extends object = Record<string, unknown>> {
    * that no channel can have is refused by the server, as `invalid`.
    */
   channel<Own extends object = Events>(name: string): Channel<Own> {
-    let channel = this.#known.get(name)?.deref();
+    let channel = this.#known.get(name)?.deref() as Channel<Own> | undefined;
     if (!channel) {
-      channel = createChannel(name, this.core);
+      channel = createChannel<Own>(name, this.core);
       this.#known.set(name, new WeakRef(channel));
       this.#gone.register(channel, name);
     }
-    return channel as unknown as Channel<Own>;
+    return channel;
   }
 }
 

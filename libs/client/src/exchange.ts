@@ -137,14 +137,15 @@ export function createExchange(line: Line, codec: Codec, report: Report): Exchan
     }
   };
 
+  const waitingBytes = (): number => [...others].reduce((sum, { encoded }) => sum + byteLength(encoded), 0);
+
   /** @throws RealtimeError where it may neither leave nor wait. */
   const post = (frame: Waiting): void => {
     if (line.stopped()) throw stopped();
     if (frame.own && !line.welcome()) throw failure('unavailable', 'connection lost');
     (frame.own ? own : others).add(frame);
     flush(frame.own);
-    const bytes = [...others].reduce((sum, { encoded }) => sum + byteLength(encoded), 0);
-    if (others.has(frame) && (others.size > MAX_WAITING || bytes > MAX_WAITING_BYTES)) {
+    if (others.has(frame) && (others.size > MAX_WAITING || waitingBytes() > MAX_WAITING_BYTES)) {
       others.delete(frame);
       throw full();
     }
